@@ -63,8 +63,8 @@ func ParseJSON(b []byte) (JSON, error) {
 	case !utf8.Valid(b):
 		return JSON{}, invalidf("JSON", "it is not UTF-8")
 	case !json.Valid(b):
-		var any json.RawMessage
-		return JSON{}, invalidf("JSON", "%v", json.Unmarshal(b, &any)) // says where, and no more than one character of it
+		var raw json.RawMessage
+		return JSON{}, invalidf("JSON", "%v", json.Unmarshal(b, &raw)) // says where, and no more than one character of it
 	}
 	b = bytes.Trim(b, " \t\r\n")
 	if bytes.ContainsAny(b, "\r\n") {
