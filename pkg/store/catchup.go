@@ -1,0 +1,203 @@
+package store
+
+import (
+	"github.com/pushstream/pushstream/pkg/event"
+)
+
+// request asks for the next round, once everything before has been taken: at the reader's pace. While the partition is
+// vouched for, every round may be the last, so live frames are gathered from before its fence is read.
+func (s *shard) request(c *Conn) {
+	if c.requested {
+		return
+	}
+	if s.now.Before(c.pollAt) {
+		s.schedule(c)
+		return
+	}
+	c.requested = true
+	c.gathering = s.parts[c.Partition].vouched
+	logs := make([]Reading, len(c.Logs))
+	for i, log := range c.Logs {
+		logs[i] = Reading{Log: log, After: c.after(log)}
+	}
+	s.store.backlog.Read(Request{Conn: c, Partition: c.Partition, Logs: logs})
+}
+
+// gather keeps an event for the end of the round. When there are too many the round will not be the last.
+func (s *shard) gather(c *Conn, m message) {
+	if !c.gathering {
+		return
+	}
+	c.gathered = append(c.gathered, m)
+	if c.size += m.frame.Size(); c.size > s.store.cfg.BufferBytes {
+		c.scatter()
+	}
+}
+
+// fill takes the answer to a request.
+func (s *shard) fill(c *Conn, r Round) {
+	if c.state != catching {
+		return
+	}
+	c.requested = false
+	gathered, last := c.gathered, c.gathering
+	c.scatter()
+	if r.Err != nil {
+		c.pollAt = s.now.Add(s.store.cfg.Poll + jitter(s.store.cfg.Poll))
+	} else {
+		s.take(c, r)
+	}
+	for _, again := range c.rewinds {
+		c.rewind(again)
+	}
+	c.rewinds = nil
+	switch {
+	case !r.Complete() || len(c.apart) > 0:
+	case last:
+		s.goLive(c, gathered)
+	case !s.parts[c.Partition].vouched:
+		c.pollAt = s.now.Add(s.store.cfg.Poll)
+	}
+	s.touch(c)
+}
+
+// take queues what a round brought: gaps before any newer id, then the events, then the position that it reached.
+func (s *shard) take(c *Conn, r Round) {
+	sure := c.sure == c.filter
+	own := c.filter
+	for _, gap := range r.Gaps {
+		s.tellGap(c, gap, own)
+		if gap.Reason == event.GapLost {
+			// The filter is no position of the present history: nothing may be compared to it.
+			c.filter = r.Fence
+		}
+		for _, log := range gap.Logs {
+			c.setApart(Reading{Log: log, After: r.Fence})
+		}
+	}
+	for _, f := range r.Frames {
+		position := f.Position()
+		if position.After(c.filter) {
+			c.filter = position
+			c.queue.push(block{bytes: f.Block(c.Envelope), position: position, event: true})
+		} else { // read again after a rewind
+			c.queue.push(block{bytes: f.Under(c.Envelope, c.filter), event: true})
+		}
+	}
+	s.replayed += len(r.Frames)
+	c.advance(r.Through)
+	c.queue.push(block{position: c.filter})
+	if sure && len(c.apart) == 0 {
+		c.sure = c.filter
+	}
+}
+
+// tellGap queues a gap under the reader's cursor, so that one who breaks off there is told again.
+func (s *shard) tellGap(c *Conn, gap Gap, cursor event.Position) {
+	targets := make([]event.Target, len(gap.Logs))
+	for i, log := range gap.Logs {
+		targets[i] = log.Target
+	}
+	c.queue.push(block{bytes: s.store.controls.Gap(c.Envelope, cursor, targets, gap.Reason)})
+	s.store.metrics.GapTold(gap.Reason, len(targets))
+}
+
+// goLive ends catching up. What was gathered goes on where the logs ended.
+func (s *shard) goLive(c *Conn, gathered []message) {
+	c.state = live
+	s.store.metrics.CatchingUp(-1)
+	if !c.toldLive {
+		c.toldLive = true
+		c.queue.push(block{bytes: s.store.controls.Live(c.Envelope, c.filter), position: c.filter})
+	}
+	for _, m := range gathered {
+		if c.state != live {
+			return // too many for the buffer: back to the logs
+		}
+		s.relay(c, m.frame)
+	}
+}
+
+// fallBack sends a live connection back to its logs: the one repair.
+func (s *shard) fallBack(c *Conn) {
+	at := s.position(c)
+	c.state = catching
+	s.store.metrics.CatchingUp(+1)
+	if len(c.queue.blocks) > 0 {
+		if at = c.queue.cut(); at.IsZero() {
+			at = c.cursor
+		}
+	}
+	c.filter = at
+	c.pollAt = s.now
+	s.touch(c)
+}
+
+// position returns the cursor that a control block carries which is queued now. Progress counts only for a live
+// connection that has been given everything.
+func (s *shard) position(c *Conn) event.Position {
+	if c.state == live && len(c.queue.blocks) == 0 {
+		return c.filter.Later(s.parts[c.Partition].progress)
+	}
+	return c.filter
+}
+
+// distrust makes a connection read the logs behind everything it was given.
+func (s *shard) distrust(c *Conn) {
+	switch c.state {
+	case live:
+		s.fallBack(c)
+	case catching:
+		c.scatter()
+	case ending, ended:
+	}
+}
+
+// doubt distrusts the relay of a partition until vouch.
+func (s *shard) doubt(partition int) {
+	for c := range s.conns {
+		if c.Partition == partition {
+			s.distrust(c)
+		}
+	}
+	s.parts[partition] = part{}
+}
+
+// vouch lets connections go live again, after one more round.
+func (s *shard) vouch(partition int) {
+	s.parts[partition].vouched = true
+	for c := range s.conns {
+		if c.Partition == partition && c.state == catching {
+			c.pollAt = s.now
+			s.touch(c)
+		}
+	}
+}
+
+// overflow stands in the inbox for events that were refused: a doubt that passes at once.
+func (s *shard) overflow() {
+	s.store.metrics.InboxOverflow()
+	for c := range s.conns {
+		s.distrust(c)
+	}
+	for i := range s.parts {
+		s.parts[i].progress = event.Position{}
+	}
+}
+
+// rewind has the readers of a log read what the relay missed of it. Those that have had it from the logs stay.
+func (s *shard) rewind(log event.LogName, from, through event.Position) {
+	for _, r := range s.readers[log] {
+		c := r.conn
+		if c.state >= ending || !through.After(c.sure) {
+			continue
+		}
+		s.distrust(c)
+		again := Reading{Log: log, After: from.Later(c.sure)}
+		if c.requested {
+			c.rewinds = append(c.rewinds, again)
+		} else {
+			c.rewind(again)
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"time"
+
+	"github.com/pushstream/pushstream/pkg/event"
+)
+
+// state is where a connection is in its life.
+type state uint8
+
+const (
+	// catching: it reads the logs, round after round.
+	catching state = iota
+	// live: frames go straight to it.
+	live
+	// ending: its bye is queued; nothing follows.
+	ending
+	// ended: it is closed and forgotten.
+	ended
+)
+
+// Conn is one reader's connection. All fields belong to its shard's goroutine; the exported methods are safe for
+// concurrent use and never block.
+type Conn struct {
+	Attachment
+	timers
+
+	shard  *shard
+	state  state
+	places []int // where in the shard's readers of each log it stands
+
+	queue   queue
+	blocked bool // the stream takes nothing until Writable
+	dirty   bool // it is in the shard's list of those to flush
+
+	cursor event.Position // the last block that the stream took wholly
+	filter event.Position // the last block queued: reading goes on behind it
+	sure   event.Position // up to here everything came from the logs, whatever the relay did
+
+	requested bool      // a round is under way
+	apart     []Reading // logs that it has read up to another position than filter: see Conn.advance
+	rewinds   []Reading // the same, noted while a round is under way
+	gathering bool      // live frames are gathered for the end of the round
+	gathered  []message
+	size      int  // of gathered, in bytes
+	toldLive  bool // pushstream.live was queued
+}
+
+// timers is what a connection waits for.
+type timers struct {
+	due       time.Time     // when the shard looks at it next
+	wrote     time.Time     // when the stream last took bytes
+	pollAt    time.Time     // before this no round begins
+	expires   time.Time     // when it has reached its age; zero for never
+	byeAt     time.Time     // when a drain ends it; zero for never
+	reconnect time.Duration // what a drain tells it
+	endBy     time.Time     // when an ending one is closed, whatever was taken
+	goodbye   Reason        // why it is ending
+}
+
+func newConn(s *shard, a Attachment) *Conn {
+	start := a.Cursor
+	if start.IsZero() {
+		start = a.Fence
+	}
+	return &Conn{Attachment: a, shard: s, cursor: a.Cursor, filter: start, sure: start}
+}
+
+// Writable says that the stream can take bytes again. The stream's owner calls it.
+func (c *Conn) Writable() {
+	c.shard.inbox.do(func() { c.shard.writable(c) })
+}
+
+// Gone says that the reader hung up or that writing failed. The stream's owner calls it.
+func (c *Conn) Gone(error) {
+	c.shard.inbox.do(func() { c.shard.end(c, ReasonGone) })
+}
+
+// Fill answers the Request that was made for the connection.
+func (c *Conn) Fill(r Round) {
+	c.shard.inbox.do(func() { c.shard.fill(c, r) })
+}
+
+// after returns up to where the connection has read a log.
+func (c *Conn) after(log event.LogName) event.Position {
+	for _, a := range c.apart {
+		if a.Log == log {
+			return a.After
+		}
+	}
+	return c.filter
+}
+
+// setApart notes that a log is read up to another position than the filter.
+func (c *Conn) setApart(r Reading) {
+	for i := range c.apart {
+		if c.apart[i].Log == r.Log {
+			c.apart[i] = r
+			return
+		}
+	}
+	c.apart = append(c.apart, r)
+}
+
+// advance notes that all logs have been read up to through, those excepted that are further. A log stands apart for as
+// long as its own position is not the filter: it is behind after a rewind, and ahead after a gap that was told up to a
+// fence.
+func (c *Conn) advance(through event.Position) {
+	c.filter = c.filter.Later(through)
+	kept := c.apart[:0]
+	for _, a := range c.apart {
+		if a.After = a.After.Later(through); a.After.Compare(c.filter) != 0 {
+			kept = append(kept, a)
+		}
+	}
+	c.apart = kept
+}
+
+// rewind has a log read again behind an earlier position. Where it is to be read from the filter or later, that happens
+// anyway.
+func (c *Conn) rewind(r Reading) {
+	if c.filter.After(r.After) && c.after(r.Log).After(r.After) {
+		c.setApart(r)
+	}
+}
+
+// scatter drops what was gathered: the round will not be the last.
+func (c *Conn) scatter() {
+	c.gathering, c.gathered, c.size = false, nil, 0
+}
+
+// block is something to be written.
+type block struct {
+	bytes    []byte
+	position event.Position // the cursor once the block is taken; zero leaves the cursor as it is
+	event    bool           // counts as delivered
+	relayed  bool           // came by the relay, so that it can be dropped and read again
+}
+
+// queue is what waits to be written, in order.
+type queue struct {
+	blocks []block
+	begun  int // bytes of the first block that the stream has taken; a begun block is always finished
+	bytes  int // of all blocks, less begun
+}
+
+func (q *queue) push(b block) {
+	q.blocks = append(q.blocks, b)
+	q.bytes += len(b.bytes)
+}
+
+// vector appends the waiting bytes to room, of at most so many blocks.
+func (q *queue) vector(room [][]byte, most int) (vector [][]byte, bytes int) {
+	begun := q.begun
+	for _, b := range q.blocks[:min(most, len(q.blocks))] {
+		if len(b.bytes) > begun {
+			room = append(room, b.bytes[begun:])
+			bytes += len(b.bytes) - begun
+		}
+		begun = 0
+	}
+	return room, bytes
+}
+
+// taken notes that the stream took n bytes, and calls whole for each block of which nothing is left.
+func (q *queue) taken(n int, whole func(*block)) {
+	q.bytes -= n
+	q.begun += n
+	done := 0
+	for done < len(q.blocks) && q.begun >= len(q.blocks[done].bytes) {
+		q.begun -= len(q.blocks[done].bytes)
+		whole(&q.blocks[done])
+		done++
+	}
+	q.blocks = append(q.blocks[:0], q.blocks[done:]...)
+	clear(q.blocks[len(q.blocks):cap(q.blocks)])
+}
+
+// cut drops the first relayed block that is not begun and all behind it. What stays came from the logs, and is bounded
+// by what a round may hold. It returns the position that the reader will have; zero if no block that stays has one.
+func (q *queue) cut() event.Position {
+	var last event.Position
+	for i, b := range q.blocks {
+		if b.relayed && (i > 0 || q.begun == 0) {
+			for _, dropped := range q.blocks[i:] {
+				q.bytes -= len(dropped.bytes)
+			}
+			clear(q.blocks[i:])
+			q.blocks = q.blocks[:i]
+			break
+		}
+		if !b.position.IsZero() {
+			last = b.position
+		}
+	}
+	return last
+}

@@ -1,0 +1,52 @@
+package store
+
+// Reason says why a stream ended. The hundreds say what a reader does: 1xx it went itself, or could not be told; 2xx it
+// was asked to come back; 3xx it was told to stay away. The words are part of the wire (pushstream.bye) and of metrics.
+type Reason uint16
+
+// The reasons.
+const (
+	// ReasonGone: the reader hung up, or the network did.
+	ReasonGone Reason = 100 + iota
+	// ReasonStalled: the reader took no byte for Config.WriteTimeout.
+	ReasonStalled
+	// ReasonStopped: the node stopped at once, without a drain.
+	ReasonStopped
+)
+
+// The reasons that ask the reader to come back.
+const (
+	// ReasonDraining: the node is being stopped.
+	ReasonDraining Reason = 200 + iota
+	// ReasonMaxAge: the stream reached Config.MaxAge; new ones spread over the nodes that there are now.
+	ReasonMaxAge
+	// ReasonOverloaded: the node has as many streams as it may have, in all or from this address.
+	ReasonOverloaded
+	// ReasonUnavailable: the backplane cannot be reached.
+	ReasonUnavailable
+)
+
+// String returns the reason's word.
+func (r Reason) String() string {
+	switch r {
+	case ReasonGone:
+		return "gone"
+	case ReasonStalled:
+		return "stalled"
+	case ReasonStopped:
+		return "stopped"
+	case ReasonDraining:
+		return "draining"
+	case ReasonMaxAge:
+		return "max_age"
+	case ReasonOverloaded:
+		return "overloaded"
+	case ReasonUnavailable:
+		return "unavailable"
+	default:
+		return "unknown"
+	}
+}
+
+// Reconnect reports whether the reader is asked to come back.
+func (r Reason) Reconnect() bool { return r/100 == 2 }

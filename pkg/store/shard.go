@@ -1,0 +1,312 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/pushstream/pushstream/pkg/event"
+)
+
+const (
+	// vectorBlocks is how many blocks one Write is offered, as many as one writev(2) takes (IOV_MAX is 1024).
+	vectorBlocks = 512
+	// keepMessages is the largest batch whose memory is kept for the next one.
+	keepMessages = 4096
+)
+
+// shard owns connections. Its methods run on its own goroutine only; everything else goes through the inbox.
+type shard struct {
+	store   *Store
+	number  int
+	inbox   *inbox
+	parts   []part
+	conns   map[*Conn]struct{}
+	readers map[event.LogName][]reader
+	wheel   wheel
+	now     time.Time // of the present batch
+
+	dirty   []*Conn  // to be flushed at the end of the batch
+	doomed  []doomed // to be ended at the end of the batch, when nothing iterates over readers
+	scratch [][]byte
+	room    []message
+
+	delivered, deliveredBytes, replayed int // of the present batch
+
+	draining bool
+	spread   time.Duration
+	drained  chan struct{}
+}
+
+// part is a partition, as far as this shard has been told.
+type part struct {
+	vouched  bool
+	progress event.Position
+}
+
+// reader is a connection that reads a log; place is the log's index in the connection's Logs.
+type reader struct {
+	conn  *Conn
+	place int
+}
+
+type doomed struct {
+	conn   *Conn
+	reason Reason
+}
+
+func newShard(store *Store, number, partitions int) *shard {
+	s := &shard{
+		store:   store,
+		number:  number,
+		parts:   make([]part, partitions),
+		conns:   make(map[*Conn]struct{}),
+		readers: make(map[event.LogName][]reader),
+		drained: make(chan struct{}),
+	}
+	s.inbox = newInbox(store.cfg.InboxEvents, store.cfg.InboxBytes, s.overflow)
+	return s
+}
+
+// run works until ctx ends, and closes what is left then.
+func (s *shard) run(ctx context.Context) {
+	s.wheel.start(time.Now())
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.stop()
+			return
+		case <-s.inbox.wake:
+			s.now = time.Now()
+			messages := s.inbox.take(s.room)
+			s.room = nil
+			s.batch(messages)
+		case s.now = <-ticker.C:
+			s.wheel.turn(s.now, s.look)
+			s.batch(nil)
+		}
+	}
+}
+
+// stop ends all connections at once, also those that were attached last.
+func (s *shard) stop() {
+	for _, m := range s.inbox.close() {
+		if m.do != nil {
+			m.do()
+		}
+	}
+	for c := range s.conns {
+		s.end(c, ReasonStopped)
+	}
+}
+
+// batch takes messages in order and then writes to each connection concerned once: at rest an event leaves at once, under
+// load writes coalesce by themselves.
+func (s *shard) batch(messages []message) {
+	for _, m := range messages {
+		if m.do != nil {
+			m.do()
+		} else {
+			s.fanOut(m)
+		}
+	}
+	for _, c := range s.dirty {
+		c.dirty = false
+		s.flush(c)
+	}
+	clear(s.dirty)
+	s.dirty = s.dirty[:0]
+	for _, d := range s.doomed {
+		s.end(d.conn, d.reason)
+	}
+	clear(s.doomed)
+	s.doomed = s.doomed[:0]
+	s.count(messages)
+	clear(messages)
+	if messages != nil && cap(messages) <= keepMessages {
+		s.room = messages
+	}
+}
+
+// count reports the batch to the metrics.
+func (s *shard) count(messages []message) {
+	m := s.store.metrics
+	for i := range messages {
+		if messages[i].frame != nil {
+			m.DeliveryLatency(time.Since(messages[i].arrived))
+		}
+	}
+	if s.deliveredBytes > 0 {
+		m.Delivered(s.delivered, s.deliveredBytes)
+	}
+	if s.replayed > 0 {
+		m.Replayed(s.replayed)
+	}
+	s.delivered, s.deliveredBytes, s.replayed = 0, 0, 0
+}
+
+// attach begins a connection's life.
+func (s *shard) attach(c *Conn) {
+	s.conns[c] = struct{}{}
+	c.places = make([]int, len(c.Logs))
+	for place, log := range c.Logs {
+		readers := s.readers[log]
+		if len(readers) == 0 {
+			s.store.route(log, s.number, true)
+		}
+		c.places[place] = len(readers)
+		s.readers[log] = append(readers, reader{c, place})
+	}
+	c.wrote = s.now
+	if age := s.store.cfg.MaxAge; age > 0 {
+		c.expires = s.now.Add(age - age/5 + jitter(age/5*2))
+	}
+	s.store.metrics.CatchingUp(+1)
+	c.queue.push(block{bytes: c.Hello, position: c.Cursor})
+	if c.Cursor.IsZero() {
+		s.tellGap(c, Gap{Reason: event.GapLost, Logs: c.Logs}, event.Position{})
+		c.queue.push(block{position: c.Fence})
+	}
+	if s.draining {
+		c.byeAt, c.reconnect = s.now, jitter(s.spread)
+	}
+	s.schedule(c)
+	s.touch(c)
+}
+
+// end closes a connection and forgets it. It must not be called while readers are iterated over.
+func (s *shard) end(c *Conn, reason Reason) {
+	if c.state == ended {
+		return
+	}
+	if c.state == catching {
+		s.store.metrics.CatchingUp(-1)
+	}
+	c.state = ended
+	if _, attached := s.conns[c]; attached {
+		s.forget(c)
+	}
+	c.Stream.Close()
+	c.queue, c.gathered = queue{}, nil
+	s.store.count.Add(-1)
+	if c.OnClose != nil {
+		c.OnClose(reason)
+	}
+	s.checkDrained()
+}
+
+func (s *shard) forget(c *Conn) {
+	delete(s.conns, c)
+	for place, log := range c.Logs {
+		readers := s.readers[log]
+		last := readers[len(readers)-1]
+		hole := c.places[place]
+		readers[hole] = last
+		last.conn.places[last.place] = hole
+		readers[len(readers)-1] = reader{}
+		if s.readers[log] = readers[:len(readers)-1]; len(readers) == 1 {
+			delete(s.readers, log)
+			s.store.route(log, s.number, false)
+		}
+	}
+}
+
+// doom ends a connection at the end of the batch.
+func (s *shard) doom(c *Conn, reason Reason) {
+	s.doomed = append(s.doomed, doomed{c, reason})
+}
+
+// fanOut hands an event to the log's readers.
+func (s *shard) fanOut(m message) {
+	for _, r := range s.readers[m.log] {
+		switch c := r.conn; c.state {
+		case live:
+			s.relay(c, m.frame)
+		case catching:
+			s.gather(c, m)
+		case ending, ended:
+		}
+	}
+}
+
+// relay queues an event for a live connection. What does not fit in its buffer waits in the logs.
+func (s *shard) relay(c *Conn, f Frame) {
+	position := f.Position()
+	if !position.IsZero() && !position.After(c.filter) {
+		return // the same event, for another target of this reader
+	}
+	b := block{bytes: f.Block(c.Envelope), position: position, event: true, relayed: true}
+	if c.queue.bytes > 0 && c.queue.bytes+len(b.bytes) > s.store.cfg.BufferBytes {
+		s.flush(c) // much may have been queued in this batch
+		if c.queue.bytes > 0 && c.queue.bytes+len(b.bytes) > s.store.cfg.BufferBytes {
+			s.fallBack(c)
+			return
+		}
+	}
+	c.queue.push(b)
+	if !position.IsZero() {
+		c.filter = position
+	}
+	s.touch(c)
+}
+
+// touch has a connection flushed at the end of the batch.
+func (s *shard) touch(c *Conn) {
+	if !c.dirty {
+		c.dirty = true
+		s.dirty = append(s.dirty, c)
+	}
+}
+
+// flush writes what the stream takes, and does what an empty queue calls for.
+func (s *shard) flush(c *Conn) {
+	for c.state != ended && !c.blocked && len(c.queue.blocks) > 0 {
+		vector, bytes := c.queue.vector(s.scratch[:0], vectorBlocks)
+		s.scratch = vector
+		n := 0
+		if bytes > 0 {
+			var err error
+			if n, err = c.Stream.Write(vector); err != nil {
+				c.blocked = true
+				s.doom(c, ReasonGone)
+				return
+			}
+		}
+		if n > 0 {
+			c.wrote = s.now
+			s.deliveredBytes += n
+		}
+		c.blocked = n < bytes
+		c.queue.taken(n, func(b *block) {
+			if !b.position.IsZero() {
+				c.cursor = b.position
+			}
+			if b.event {
+				s.delivered++
+			}
+		})
+	}
+	if len(c.queue.blocks) > 0 {
+		if c.blocked {
+			s.schedule(c) // it may stall
+		}
+		return
+	}
+	switch c.state {
+	case catching:
+		s.request(c)
+	case ending:
+		s.doom(c, c.goodbye)
+	case live, ended:
+	}
+}
+
+func (s *shard) writable(c *Conn) {
+	if c.state == ended {
+		return
+	}
+	c.blocked = false
+	c.wrote = s.now
+	s.touch(c)
+}
