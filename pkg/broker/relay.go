@@ -1,0 +1,178 @@
+package broker
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/pushstream/pushstream/pkg/backplane"
+	"github.com/pushstream/pushstream/pkg/event"
+	"github.com/pushstream/pushstream/pkg/sse"
+	"github.com/pushstream/pushstream/pkg/store"
+)
+
+// relay is the sink of the backplane. It checks each joined log's chain, encodes events and hands them to the store.
+//
+// The backplane calls it one call at a time for a partition; joining and leaving come from any goroutine.
+type relay struct {
+	store   *store.Store
+	log     *slog.Logger
+	metrics Metrics
+
+	mu     sync.Mutex
+	parts  []part
+	chains map[event.LogName]*chain
+}
+
+// part is what is known of a partition's relay.
+type part struct {
+	vouched  bool
+	ever     bool           // it has been vouched for since the start
+	floor    event.Position // where the chains began when the relay was last vouched for
+	timeline string         // of the last position that was passed on
+}
+
+// chain is what the relay has passed on of one joined log.
+type chain struct {
+	joins int
+	known bool           // a Join has returned
+	last  event.Position // everything of the log up to here was passed on, or is read by its readers
+}
+
+func newRelay(s *store.Store, partitions int, log *slog.Logger, metrics Metrics) *relay {
+	return &relay{store: s, log: log, metrics: metrics, parts: make([]part, partitions), chains: make(map[event.LogName]*chain)}
+}
+
+// started reports whether every partition has been vouched for once.
+func (r *relay) started() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.parts {
+		if !p.ever {
+			return false
+		}
+	}
+	return true
+}
+
+// joining makes room for the chains of logs whose relay is being asked for, so that none of their events is taken for
+// one that nobody reads.
+func (r *relay) joining(logs []event.LogName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, log := range logs {
+		c := r.chains[log]
+		if c == nil {
+			c = &chain{}
+			r.chains[log] = c
+		}
+		c.joins++
+	}
+}
+
+// joined begins the chains of logs at the head that was read after their relay was confirmed.
+func (r *relay) joined(logs []event.LogName, head event.Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, log := range logs {
+		if c := r.chains[log]; !c.known {
+			c.known = true
+			c.last = c.last.Later(head)
+		}
+	}
+}
+
+// left is the opposite of joining.
+func (r *relay) left(logs []event.LogName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, log := range logs {
+		if c := r.chains[log]; c.joins > 1 {
+			c.joins--
+		} else {
+			delete(r.chains, log)
+		}
+	}
+}
+
+// Relay passes an event on to the readers of its log. If the chain says that events before it were missed, those readers
+// go and read them first.
+func (r *relay) Relay(entry backplane.Entry) {
+	partition := r.partition(entry.Log.Tenant)
+	if !entry.Position.IsZero() {
+		r.meet(partition, entry.Position)
+		if from, missed := r.follow(partition, entry); missed {
+			r.log.Warn("relay missed events; their readers read the log again",
+				slog.String("tenant", entry.Log.Tenant.String()), slog.String("kind", entry.Log.Target.Kind().String()))
+			r.metrics.Doubt("chain")
+			r.store.Rewind(entry.Log, from, entry.Prev)
+		}
+	}
+	r.store.Dispatch(entry.Log, sse.NewFrame(entry.Log.Target, entry.Event, entry.Position))
+}
+
+// follow moves a log's chain on to entry, and reports from where on events are missing before it.
+func (r *relay) follow(partition backplane.Partition, entry backplane.Entry) (from event.Position, missed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, p := r.chains[entry.Log], &r.parts[partition]
+	if c == nil {
+		return from, false // left in the meantime
+	}
+	from = p.floor
+	if c.last.Timeline() == p.timeline {
+		from = from.Later(c.last)
+	}
+	c.last = entry.Position
+	return from, p.vouched && c.known && !entry.Loose && entry.Prev.After(from)
+}
+
+// meet notes the timeline of what comes next. When it is another than before, the store has lost or may have lost history:
+// nothing that connections compare positions with holds any more, so they all read their logs.
+func (r *relay) meet(partition backplane.Partition, position event.Position) {
+	r.mu.Lock()
+	p := &r.parts[partition]
+	changed := p.timeline != position.Timeline()
+	if changed {
+		p.timeline, p.floor = position.Timeline(), position
+	}
+	vouched := p.vouched
+	r.mu.Unlock()
+	if changed && vouched {
+		r.log.Warn("timeline changed; all connections read their logs", slog.Int("partition", int(partition)), slog.String("timeline", position.Timeline()))
+		r.metrics.Doubt("timeline")
+		r.store.Doubt(int(partition))
+		r.store.Vouched(int(partition))
+	}
+}
+
+// Doubt sends the partition's connections to their logs until Vouched.
+func (r *relay) Doubt(partition backplane.Partition, cause string) {
+	r.mu.Lock()
+	was := r.parts[partition].vouched
+	r.parts[partition].vouched = false
+	r.mu.Unlock()
+	if was {
+		r.log.Warn("relay in doubt; connections read their logs", slog.Int("partition", int(partition)), slog.String("cause", cause))
+		r.metrics.Doubt("relay")
+	}
+	r.store.Doubt(int(partition))
+}
+
+// Vouched lets the partition's connections go live again.
+func (r *relay) Vouched(partition backplane.Partition, head event.Position) {
+	r.mu.Lock()
+	r.parts[partition] = part{vouched: true, ever: true, floor: head, timeline: head.Timeline()}
+	r.mu.Unlock()
+	r.log.Info("relay vouched for", slog.Int("partition", int(partition)))
+	r.store.Vouched(int(partition))
+}
+
+// Progress moves the cursors of connections that have been given everything.
+func (r *relay) Progress(partition backplane.Partition, position event.Position) {
+	r.meet(partition, position)
+	r.store.Progress(int(partition), position)
+}
+
+func (r *relay) partition(tenant event.Tenant) backplane.Partition {
+	return backplane.PartitionOf(tenant, len(r.parts))
+}
