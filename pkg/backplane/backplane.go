@@ -9,7 +9,7 @@ import (
 )
 
 // Backplane is what an engine implements. All methods are safe for concurrent use. After the engine was closed they return
-// ErrClosed, at once.
+// ErrClosed, at once; so does a Run that goes on, after its Doubt.
 //
 // Errors that may pass by themselves wrap ErrUnavailable.
 type Backplane interface {
@@ -91,6 +91,8 @@ type Publication struct {
 	Event event.Event
 	// Key is the publisher's own name for this event, at most MaxKey bytes; empty for none. For a target that had an
 	// event of the same key within Capabilities.KeyAge, nothing is stored and the result has the first one's position.
+	// Events that are live only have keys of their own: a repeat is not passed on again, and no stored event is a repeat
+	// of one that was live only, which has no position to return.
 	Key string
 	// LiveOnly passes the event on without storing it: no position, no promise.
 	LiveOnly bool

@@ -28,6 +28,10 @@
 //     "after".
 //   - none otherwise. A position equal to the head, of the same timeline and without a mark, never has a gap.
 //
+// An engine whose store is full may let go of logs before their time, the ones with the oldest last entry first. For absent
+// logs, in verdicts and in the chain, the last position of those that went then stands for (the partition's clock minus
+// the retention age) wherever it is the later of the two.
+//
 // Ages are measured on the partition's clock, never a node's. A page whose verdict is lost carries no entries. Telling a gap
 // twice is harmless; not telling one is not: an engine that is not sure tells.
 //

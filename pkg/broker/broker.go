@@ -60,6 +60,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	var wg sync.WaitGroup // joined below
 	wg.Go(func() { b.backlog.run(ctx) })
 	wg.Go(func() { b.store.Run(ctx) })
+	b.relay.ending = func() bool { return ctx.Err() != nil }
 	err := b.engine.Run(ctx, b.relay)
 	cancel()
 	wg.Wait()

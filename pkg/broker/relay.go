@@ -17,6 +17,7 @@ type relay struct {
 	store   *store.Store
 	log     *slog.Logger
 	metrics Metrics
+	ending  func() bool // the node is stopping: a doubt is no news
 
 	mu     sync.Mutex
 	parts  []part
@@ -151,7 +152,7 @@ func (r *relay) Doubt(partition backplane.Partition, cause string) {
 	was := r.parts[partition].vouched
 	r.parts[partition].vouched = false
 	r.mu.Unlock()
-	if was {
+	if was && !r.ending() {
 		r.log.Warn("relay in doubt; connections read their logs", slog.Int("partition", int(partition)), slog.String("cause", cause))
 		r.metrics.Doubt("relay")
 	}

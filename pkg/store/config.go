@@ -15,8 +15,6 @@ type Config struct {
 	Heartbeat time.Duration
 	// MaxAge is how long a stream may last, each with its own random part of +/- 20 %; default 1 h, 0 = for ever.
 	MaxAge time.Duration
-	// WriteTimeout is how long a reader may take no byte before it is closed; default 2 min, at least 1 s.
-	WriteTimeout time.Duration
 	// Poll is how often a connection reads the logs while the relay is in doubt, or after reading failed; default 1 s, at
 	// least 100 ms.
 	Poll time.Duration
@@ -31,14 +29,13 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		Shards:       min(runtime.GOMAXPROCS(0), maxShards),
-		Heartbeat:    15 * time.Second,
-		MaxAge:       time.Hour,
-		WriteTimeout: 2 * time.Minute,
-		Poll:         time.Second,
-		BufferBytes:  256 << 10,
-		InboxEvents:  1 << 16,
-		InboxBytes:   64 << 20,
+		Shards:      min(runtime.GOMAXPROCS(0), maxShards),
+		Heartbeat:   15 * time.Second,
+		MaxAge:      time.Hour,
+		Poll:        time.Second,
+		BufferBytes: 256 << 10,
+		InboxEvents: 1 << 16,
+		InboxBytes:  64 << 20,
 	}
 }
 
@@ -53,7 +50,6 @@ func (c Config) Validate() error {
 	check(c.Shards >= 1 && c.Shards <= maxShards, "Shards: %d is not 1 to %d", c.Shards, maxShards)
 	check(c.Heartbeat >= time.Second, "Heartbeat: %v is under 1s", c.Heartbeat)
 	check(c.MaxAge >= 0, "MaxAge: %v is negative", c.MaxAge)
-	check(c.WriteTimeout >= time.Second, "WriteTimeout: %v is under 1s", c.WriteTimeout)
 	check(c.Poll >= 100*time.Millisecond, "Poll: %v is under 100ms", c.Poll)
 	check(c.BufferBytes >= 1, "BufferBytes: %d is under 1", c.BufferBytes)
 	check(c.InboxEvents >= 1, "InboxEvents: %d is under 1", c.InboxEvents)

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"github.com/pushstream/pushstream/pkg/event"
@@ -72,9 +74,14 @@ func (c *Conn) Writable() {
 	c.shard.inbox.do(func() { c.shard.writable(c) })
 }
 
-// Gone says that the reader hung up or that writing failed. The stream's owner calls it.
-func (c *Conn) Gone(error) {
-	c.shard.inbox.do(func() { c.shard.end(c, ReasonGone) })
+// Gone says that the stream ended by itself: the reader hung up, or took nothing for too long, which is an error that
+// wraps os.ErrDeadlineExceeded. The stream's owner calls it.
+func (c *Conn) Gone(err error) {
+	reason := ReasonGone
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		reason = ReasonStalled
+	}
+	c.shard.inbox.do(func() { c.shard.end(c, reason) })
 }
 
 // Fill answers the Request that was made for the connection.

@@ -12,6 +12,8 @@ type Stream interface {
 	// it took will be written, in order, unless the connection ends. Where it took fewer than all, and no error, it calls
 	// the connection's Writable once it can take more. Blocks are shared between connections: they must not be changed,
 	// and may be kept until they are written; the slice that holds them belongs to the caller again on return.
+	//
+	// A stream whose reader takes no byte for too long ends itself, and says so by the connection's Gone.
 	Write(blocks [][]byte) (int, error)
 	// Close ends the connection after what was taken has been written, within the stream's own time limit. It returns
 	// at once. Nothing is taken after it.

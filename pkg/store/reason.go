@@ -8,7 +8,7 @@ type Reason uint16
 const (
 	// ReasonGone: the reader hung up, or the network did.
 	ReasonGone Reason = 100 + iota
-	// ReasonStalled: the reader took no byte for Config.WriteTimeout.
+	// ReasonStalled: the reader took no byte for as long as its stream waits.
 	ReasonStalled
 	// ReasonStopped: the node stopped at once, without a drain.
 	ReasonStopped

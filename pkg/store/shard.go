@@ -288,9 +288,6 @@ func (s *shard) flush(c *Conn) {
 		})
 	}
 	if len(c.queue.blocks) > 0 {
-		if c.blocked {
-			s.schedule(c) // it may stall
-		}
 		return
 	}
 	switch c.state {

@@ -41,15 +41,13 @@ func New(cfg Config, partitions int, controls Controls, backlog Backlog, metrics
 	return s, nil
 }
 
-// Run runs the shards until ctx ends. Then it closes the connections that are left, for ReasonStopped, and returns nil. It
-// is called once.
-func (s *Store) Run(ctx context.Context) error {
+// Run runs the shards until ctx ends, and then closes the connections that are left, for ReasonStopped. It is called once.
+func (s *Store) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, sh := range s.shards {
 		wg.Go(func() { sh.run(ctx) }) // Run owns the shards and joins them
 	}
 	wg.Wait()
-	return nil
 }
 
 // Len returns how many connections there are.

@@ -59,8 +59,6 @@ func (s *shard) schedule(c *Conn) {
 	switch {
 	case c.state == ending:
 		next = c.endBy
-	case c.blocked:
-		next = c.wrote.Add(s.store.cfg.WriteTimeout)
 	case c.state == catching && !c.requested && c.pollAt.After(s.now):
 		earlier(c.pollAt)
 	}
@@ -90,13 +88,8 @@ func (s *shard) look(c *Conn) {
 		s.bye(c, ReasonDraining, c.reconnect)
 	case reached(c.expires):
 		s.bye(c, ReasonMaxAge, jitter(ageSpread))
-	case c.blocked:
-		if reached(c.wrote.Add(s.store.cfg.WriteTimeout)) {
-			s.end(c, ReasonStalled)
-			return
-		}
 	default:
-		if reached(c.wrote.Add(s.store.cfg.Heartbeat)) {
+		if len(c.queue.blocks) == 0 && reached(c.wrote.Add(s.store.cfg.Heartbeat)) {
 			s.ping(c)
 		}
 		s.touch(c) // a poll may be due

@@ -57,7 +57,7 @@ func newWorld(t *testing.T, change func(*store.Config)) *world {
 	done := make(chan struct{})
 	go func() { // joined by stop
 		defer close(done)
-		_ = w.store.Run(ctx)
+		w.store.Run(ctx)
 	}()
 	w.stop = func() { cancel(); <-done }
 	t.Cleanup(w.stop)

@@ -1,0 +1,215 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pushstream/pushstream/internal/auth"
+	"github.com/pushstream/pushstream/internal/config"
+	"github.com/pushstream/pushstream/internal/httpapi"
+	"github.com/pushstream/pushstream/internal/metrics"
+	"github.com/pushstream/pushstream/pkg/backplane/memory"
+	"github.com/pushstream/pushstream/pkg/broker"
+)
+
+const (
+	// headerTimeout bounds a client that sends its request byte by byte (slowloris).
+	headerTimeout = 10 * time.Second
+	// idleTimeout is how long a connection may wait for its next request.
+	idleTimeout = 2 * time.Minute
+	// subscribeTimeout is how long joining a reader's logs may take.
+	subscribeTimeout = 5 * time.Second
+)
+
+// App is one node.
+type App struct {
+	cfg    config.Config
+	log    *slog.Logger
+	engine *memory.Engine
+	broker *broker.Broker
+	health *httpapi.Health
+	public *http.Server
+	admin  *http.Server
+
+	publicAddress string
+	adminAddress  string
+
+	running   lifecycle
+	failed    chan error // what ended by itself
+	goroutine sync.WaitGroup
+}
+
+// New wires a node. It starts nothing and holds nothing that must be closed.
+func New(cfg config.Config, log *slog.Logger) (*App, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("check configuration: %w", err)
+	}
+	engine, err := memory.New(memoryConfig(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("make backplane: %w", err)
+	}
+	m, err := metrics.New(prometheus.NewRegistry())
+	if err != nil {
+		return nil, fmt.Errorf("make metrics: %w", err)
+	}
+	b, err := broker.New(brokerConfig(cfg), engine, engine.Capabilities().Partitions, log, m)
+	if err != nil {
+		return nil, fmt.Errorf("make broker: %w", err)
+	}
+	a := &App{cfg: cfg, log: log, engine: engine, broker: b, health: httpapi.NewHealth(b), failed: make(chan error, 3)}
+	api := httpapi.New(apiConfig(cfg), b, auth.Development{Insecure: cfg.InsecureDev, Origins: cfg.CORS.Origins}, a.health, log, m)
+	a.public = a.server(api.Handler())
+	a.admin = a.server(httpapi.Admin(a.health, m.Handler(), string(cfg.AdminToken), log))
+	return a, nil
+}
+
+func (a *App) server(h http.Handler) *http.Server {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    a.cfg.Limits.HeaderBytes,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		Protocols:         new(http.Protocols),
+	}
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetUnencryptedHTTP2(true) // for proxies that speak it to their backends
+	return s
+}
+
+// Address returns where the public listener listens, after Start.
+func (a *App) Address() string { return a.publicAddress }
+
+// AdminAddress returns where the admin listener listens, after Start; empty for none.
+func (a *App) AdminAddress() string { return a.adminAddress }
+
+// Run starts a node and stops it again: with a drain when drain is closed, at once when ctx ends (then also in the midst of
+// a drain), and at once with an error when a part of it fails.
+func Run(ctx context.Context, drain <-chan struct{}, cfg config.Config, log *slog.Logger) error {
+	a, err := New(cfg, log)
+	if err != nil {
+		return err
+	}
+	if err = a.Start(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-drain:
+		log.Info("draining", slog.Int("connections", a.broker.Connections()))
+		return a.Stop(ctx)
+	case <-ctx.Done():
+		log.Info("stopping at once", slog.Int("connections", a.broker.Connections()))
+	case err = <-a.failed:
+	}
+	ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	cancel()
+	return errors.Join(err, a.Stop(ended))
+}
+
+// Start begins to serve. When it fails, nothing is left running.
+func (a *App) Start(ctx context.Context) error {
+	if err := a.start(ctx); err != nil {
+		ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		cancel()
+		return errors.Join(err, a.Stop(ended))
+	}
+	return nil
+}
+
+func (a *App) start(ctx context.Context) (err error) {
+	if a.cfg.Admin != "" {
+		if a.adminAddress, err = a.listen(ctx, "admin", a.cfg.Admin, a.admin); err != nil {
+			return err
+		}
+	}
+	a.running.add("backplane", func(context.Context) error { a.engine.Close(); return nil })
+	a.runBroker(ctx)
+	if a.publicAddress, err = a.listen(ctx, "public", a.cfg.Listen, a.public); err != nil {
+		return err
+	}
+	a.running.add("streams", a.drain)
+	a.log.Info("listening", slog.String("url", "http://"+a.publicAddress), slog.String("admin", a.adminAddress),
+		slog.String("node", a.cfg.Node), slog.String("backplane", "embedded"), slog.Bool("development", true))
+	return nil
+}
+
+// runBroker runs the broker until the lifecycle ends it.
+func (a *App) runBroker(ctx context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { // joined by the closer below
+		defer close(done)
+		if err := a.broker.Run(ctx); err != nil {
+			a.failed <- err
+		}
+	}()
+	a.running.add("broker", func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+}
+
+// listen serves on an address until the lifecycle ends it.
+func (a *App) listen(ctx context.Context, name, address string, server *http.Server) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return "", fmt.Errorf("start %s listener: %w", name, err)
+	}
+	done := make(chan struct{})
+	go func() { // joined by the closer below
+		defer close(done)
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("serve %s listener: %w", name, err)
+		}
+	}()
+	a.running.add(name+" listener", func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(server.Close(), ignoreEnded(err))
+		}
+		<-done
+		return err
+	})
+	return l.Addr().String(), nil
+}
+
+// drain turns readers away: balancers first, then the streams.
+func (a *App) drain(ctx context.Context) error {
+	a.health.Drain()
+	wait := time.NewTimer(a.cfg.Drain.Delay)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return ignoreEnded(a.broker.Drain(ctx))
+}
+
+// Stop drains the node within Drain.Timeout and closes everything. When ctx ends first, it closes at once what is left.
+func (a *App) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Drain.Timeout)
+	defer cancel()
+	err := a.running.unwind(ctx)
+	if err != nil {
+		return err
+	}
+	a.log.Info("stopped")
+	return nil
+}
+
+// ignoreEnded drops the error of a context that ended: to be cut short is not a failure of stopping.
+func ignoreEnded(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/pushstream/pushstream/pkg/event"
+)
+
+// ErrForbidden says that the request may not do what it asks for. Its text says why; asking again does not help.
+var ErrForbidden = errors.New("forbidden")
+
+// Development lets everybody be whom they say they are: the parameters user and session name the principal. It is for one
+// machine: requests that may come from elsewhere are refused, such as those of a foreign web page (DNS rebinding, or a
+// form sent across origins) and those that a proxy passed on.
+type Development struct {
+	// Insecure serves requests wherever they come from.
+	Insecure bool
+	// Origins are web origins that are served besides those of this machine.
+	Origins []string
+}
+
+// Authenticate returns the principal that the request names. The error wraps ErrForbidden, or event.ErrInvalid where a
+// name is none.
+func (d Development) Authenticate(r *http.Request) (Principal, error) {
+	if err := d.guard(r); err != nil {
+		return Principal{}, err
+	}
+	p := Principal{Tenant: event.DefaultTenant()}
+	query := r.URL.Query()
+	var err error
+	if id := query.Get("user"); id != "" {
+		if p.User, err = event.User(id); err != nil {
+			return Principal{}, err
+		}
+	}
+	if id := query.Get("session"); id != "" {
+		if p.Session, err = event.Session(id); err != nil {
+			return Principal{}, err
+		}
+	}
+	return p, nil
+}
+
+// AllowsOrigin reports whether scripts of a web origin may read answers.
+func (d Development) AllowsOrigin(origin string) bool {
+	if d.Insecure {
+		return true
+	}
+	for _, o := range d.Origins {
+		if o == origin {
+			return true
+		}
+	}
+	u, err := url.Parse(origin)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && IsLoopback(u.Host)
+}
+
+func (d Development) guard(r *http.Request) error {
+	if d.Insecure {
+		return nil
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+		if len(r.Header.Values(name)) > 0 { // an empty one too: a proxy may add its own line behind that of the caller
+			return fmt.Errorf("%w: the request came through a proxy (%s), and development mode serves this machine only; set insecure_dev to serve it all the same", ErrForbidden, name)
+		}
+	}
+	if !IsLoopback(r.Host) {
+		return fmt.Errorf("%w: the request is for host %s, and development mode serves localhost only; set insecure_dev to serve it all the same", ErrForbidden, event.Quote(r.Host))
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && !d.AllowsOrigin(origin) {
+		return fmt.Errorf("%w: the request comes from origin %s; name it in cors.origins", ErrForbidden, event.Quote(origin))
+	}
+	return nil
+}
+
+// IsLoopback reports whether the host of a URL or Host header, with or without port, names this machine.
+func IsLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pushstream/pushstream/pkg/event"
+)
+
+const (
+	maxNode = 100
+	// framing is more than what an event's largest target, id, time and field names add to its type, data and meta.
+	framing = 4 << 10
+)
+
+// Validate returns all faults, each as "key: what is wrong", one a line.
+func (c Config) Validate() error {
+	var faults []error
+	for _, s := range settings(&c) {
+		if err := s.check(); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", s.key, err))
+		}
+	}
+	return errors.Join(append(faults, c.checkExposure(), c.checkSizes(), c.checkTimes())...)
+}
+
+// checkExposure refuses listeners that let in who should not be.
+func (c Config) checkExposure() error {
+	var faults []error
+	if checkAddress(c.Listen) == nil && !loopback(c.Listen) && !c.InsecureDev {
+		faults = append(faults, fmt.Errorf("listen: %s can be reached from other machines, and without authentication, which this version does not have yet, anyone there could read and publish: "+
+			"listen on loopback, or allow it with insecure_dev: true (PUSHSTREAM_INSECURE_DEV=true, --insecure-dev)", c.Listen))
+	}
+	if c.Admin == "" || checkAddress(c.Admin) != nil {
+		return errors.Join(faults...)
+	}
+	if !loopback(c.Admin) && c.AdminToken == "" {
+		faults = append(faults, fmt.Errorf("admin: %s can be reached from other machines: listen on loopback, or require admin_token (PUSHSTREAM_ADMIN_TOKEN)", c.Admin))
+	}
+	if c.Admin == c.Listen && !strings.HasSuffix(c.Admin, ":0") {
+		faults = append(faults, fmt.Errorf("admin: %s is the address of listen too", c.Admin))
+	}
+	return errors.Join(faults...)
+}
+
+// checkSizes refuses bounds that the largest event would not get through.
+func (c Config) checkSizes() error {
+	var faults []error
+	least := c.Limits.EventBytes + framing
+	for _, bound := range []struct {
+		key   string
+		bytes int
+	}{
+		{"stream.buffer_bytes", c.Stream.BufferBytes},
+		{"stream.inbox_bytes", c.Stream.InboxBytes},
+		{"retention.bytes", c.Retention.Bytes},
+		{"limits.body_bytes", c.Limits.BodyBytes},
+	} {
+		if bound.bytes < least {
+			faults = append(faults, fmt.Errorf("%s: %s is less than limits.event_bytes and %s around it", bound.key, formatBytes(bound.bytes), formatBytes(framing)))
+		}
+	}
+	if c.Limits.PublishRate > 0 && c.Limits.PublishBurst < c.Limits.BatchEvents {
+		faults = append(faults, fmt.Errorf("limits.publish_burst: %d is less than limits.batch_events, %d: a full batch would never pass", c.Limits.PublishBurst, c.Limits.BatchEvents))
+	}
+	return errors.Join(faults...)
+}
+
+func (c Config) checkTimes() error {
+	if d := c.Drain; d.Timeout < d.Delay+d.Window {
+		return fmt.Errorf("drain.timeout: %s is less than drain.delay and drain.window together, %s", formatDuration(d.Timeout), formatDuration(d.Delay+d.Window))
+	}
+	return nil
+}
+
+func checkAddress(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%s is not host:port, like 127.0.0.1:8080", event.Quote(s))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("%s: port %s is not 0 to 65535", event.Quote(s), event.Quote(port))
+	}
+	return nil
+}
+
+func checkAdmin(s string) error {
+	if s == "" {
+		return nil
+	}
+	return checkAddress(s)
+}
+
+// loopback reports whether only this machine can reach a listener at address. A host name other than localhost may mean
+// anything, and no host means all addresses.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback() || host == "localhost"
+}
+
+func checkToken(s Secret) error {
+	const least, most = 16, 512
+	if s != "" && (len(s) < least || len(s) > most) {
+		return fmt.Errorf("it has %d characters, allowed are %d to %d", len(s), least, most)
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return errors.New("it has characters that are not visible ASCII")
+		}
+	}
+	return nil
+}
+
+func checkNode(s string) error {
+	if s == "" || len(s) > maxNode {
+		return fmt.Errorf("it has %d characters, allowed are 1 to %d", len(s), maxNode)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !isNodeChar(r) }) {
+		return fmt.Errorf("%s: only A-Z, a-z, 0-9, -, _ and dots are allowed", event.Quote(s))
+	}
+	return nil
+}
+
+func isNodeChar(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._-", r)
+}
+
+func oneOf(words ...string) func(string) error {
+	return func(s string) error {
+		if !slices.Contains(words, s) {
+			return fmt.Errorf("%s is not one of %s", event.Quote(s), strings.Join(words, ", "))
+		}
+		return nil
+	}
+}

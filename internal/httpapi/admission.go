@@ -1,0 +1,94 @@
+package httpapi
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/labstack/echo/v4"
+)
+
+// admission counts streams against their limits. It is safe for concurrent use.
+type admission struct {
+	most, mostPerAddress int
+
+	mu      sync.Mutex
+	open    int
+	address map[netip.Prefix]int
+}
+
+func newAdmission(most, mostPerAddress int) *admission {
+	return &admission{most: most, mostPerAddress: mostPerAddress, address: make(map[netip.Prefix]int)}
+}
+
+// check returns why a stream from an address would not be admitted now; nil if it would.
+func (a *admission) check(address netip.Prefix) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.full(address)
+}
+
+// enter admits a stream, or returns why not. An admitted one has to leave.
+func (a *admission) enter(address netip.Prefix) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.full(address); err != nil {
+		return err
+	}
+	a.open++
+	a.address[address]++
+	return nil
+}
+
+func (a *admission) leave(address netip.Prefix) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open--
+	if a.address[address]--; a.address[address] == 0 {
+		delete(a.address, address)
+	}
+}
+
+func (a *admission) full(address netip.Prefix) error {
+	switch {
+	case a.open >= a.most:
+		return overloaded("too_many_connections", "this node has as many streams as it may have (limits.connections); try again later")
+	case a.mostPerAddress > 0 && a.address[address] >= a.mostPerAddress:
+		return overloaded("too_many_connections_per_address", "your address has as many streams as it may have (limits.connections_per_address); close one first")
+	default:
+		return nil
+	}
+}
+
+// clientAddress finds out where a request comes from: what trusted proxies say, and what the socket says otherwise.
+func clientAddress(trusted []netip.Prefix) echo.IPExtractor {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range trusted {
+		options = append(options, echo.TrustIPRange(&net.IPNet{
+			IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+// addressOf returns what the limit for an address counts: the address, or the /64 of an IPv6 one, which a single
+// subscriber usually has in whole (RFC 6177).
+func addressOf(c echo.Context) netip.Prefix {
+	addr, err := netip.ParseAddr(c.RealIP())
+	if err != nil {
+		return netip.Prefix{}
+	}
+	addr = addr.Unmap().WithZone("")
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	prefix, err := addr.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return prefix
+}

@@ -1,0 +1,39 @@
+package httpapi
+
+import (
+	"net/http"
+	"sync/atomic"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/pushstream/pushstream/pkg/broker"
+)
+
+// Health answers whether the node lives, and whether a balancer should send it new streams. It is safe for concurrent use.
+type Health struct {
+	core     interface{ Ready() error }
+	draining atomic.Bool
+}
+
+// NewHealth returns the health of a node.
+func NewHealth(c interface{ Ready() error }) *Health { return &Health{core: c} }
+
+// Drain makes the node not ready from now on, so that balancers turn away before its streams end.
+func (h *Health) Drain() { h.draining.Store(true) }
+
+func (h *Health) routes(e *echo.Echo) {
+	e.GET("/livez", func(c echo.Context) error { return c.String(http.StatusOK, "alive\n") })
+	e.GET("/readyz", func(c echo.Context) error {
+		if err := h.ready(); err != nil {
+			return err
+		}
+		return c.String(http.StatusOK, "ready\n")
+	})
+}
+
+func (h *Health) ready() error {
+	if h.draining.Load() {
+		return broker.ErrDraining
+	}
+	return h.core.Ready()
+}

@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/pushstream/pushstream/pkg/sse"
+	"github.com/pushstream/pushstream/pkg/store"
+)
+
+// maxHold is how long a turned-away reader's stream is held open.
+const maxHold = 5 * time.Second
+
+// stream is a reader's socket as HTTP opens it.
+type stream interface {
+	store.Stream
+	// Serve writes what Write takes until the stream ends.
+	Serve(ctx context.Context, owner sse.Owner) error
+}
+
+// setStreamHeaders sets the headers of an event stream. Cache-Control: nothing may be stored, nor compressed, which would
+// buffer (RFC 9111, section 5.2.2). X-Accel-Buffering: nginx passes every block on at once.
+func setStreamHeaders(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+}
+
+// open begins a stream. A plain HTTP/1.1 connection is taken over; anything else goes through the response.
+func (a *API) open(c echo.Context) (stream, error) {
+	config := sse.DefaultConfig()
+	config.WriteTimeout = a.cfg.WriteTimeout
+	r, w := c.Request(), c.Response()
+	if r.ProtoMajor != 1 || r.TLS != nil {
+		w.WriteHeader(http.StatusOK)
+		return sse.NewResponse(w, config), nil
+	}
+	conn, _, err := w.Hijack()
+	if err != nil {
+		return nil, fmt.Errorf("open stream: %w", err)
+	}
+	w.Committed = true
+	hijacked, err := sse.NewHijacked(conn, w.Header(), config)
+	if err != nil {
+		_ = conn.Close() //nolint:errcheck // the first error is the one that matters
+		return nil, fmt.Errorf("open stream: %w", err)
+	}
+	return hijacked, nil
+}
+
+// refuse answers a request for a stream that cannot be served. A native EventSource gives up for good on any status but
+// 200 (HTML, section 9.2.3), so one that may come back is told so in a stream of one block, held open for part of the
+// delay: an instant end would draw every new connection here, where a balancer counts connections.
+func (a *API) refuse(c echo.Context, err error) error {
+	p := problemOf(err)
+	a.metrics.Refused(p.Code)
+	if !p.transient() || !strings.Contains(c.Request().Header.Get("Accept"), "text/event-stream") {
+		return err
+	}
+	w := c.Response()
+	setStreamHeaders(w.Header())
+	w.WriteHeader(http.StatusOK)
+	if c.Request().Method == http.MethodHead {
+		return nil
+	}
+	reconnect := p.RetryAfter + rand.N(2*p.RetryAfter)
+	envelope := c.QueryParam("envelope") == "1"
+	if _, err := w.Write(sse.Controls{}.Bye(envelope, p.Bye.String(), reconnect)); err != nil {
+		return fmt.Errorf("write bye: %w", err)
+	}
+	w.Flush()
+	hold := time.NewTimer(min(reconnect/2, maxHold))
+	defer hold.Stop()
+	select {
+	case <-hold.C:
+	case <-c.Request().Context().Done():
+	}
+	return nil
+}
