@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +24,8 @@ const (
 	headerTimeout = 10 * time.Second
 	// idleTimeout is how long a connection may wait for its next request.
 	idleTimeout = 2 * time.Minute
+	// reservedFiles are open files that are no streams: listeners, publishers' connections.
+	reservedFiles = 100
 	// subscribeTimeout is how long joining a reader's logs may take.
 	subscribeTimeout = 5 * time.Second
 )
@@ -42,9 +43,8 @@ type App struct {
 	publicAddress string
 	adminAddress  string
 
-	running   lifecycle
-	failed    chan error // what ended by itself
-	goroutine sync.WaitGroup
+	running lifecycle
+	failed  chan error // what ended by itself
 }
 
 // New wires a node. It starts nothing and holds nothing that must be closed.
@@ -103,10 +103,10 @@ func Run(ctx context.Context, drain <-chan struct{}, cfg config.Config, log *slo
 	}
 	select {
 	case <-drain:
-		log.Info("draining", slog.Int("connections", a.broker.Connections()))
+		log.InfoContext(ctx, "draining", slog.Int("connections", a.broker.Connections()))
 		return a.Stop(ctx)
 	case <-ctx.Done():
-		log.Info("stopping at once", slog.Int("connections", a.broker.Connections()))
+		log.InfoContext(ctx, "stopping at once", slog.Int("connections", a.broker.Connections()))
 	case err = <-a.failed:
 	}
 	ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -136,9 +136,21 @@ func (a *App) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.running.add("streams", a.drain)
-	a.log.Info("listening", slog.String("url", "http://"+a.publicAddress), slog.String("admin", a.adminAddress),
+	a.warn()
+	a.log.InfoContext(ctx, "listening", slog.String("url", "http://"+a.publicAddress), slog.String("admin", a.adminAddress),
 		slog.String("node", a.cfg.Node), slog.String("backplane", "embedded"), slog.Bool("development", true))
 	return nil
+}
+
+// warn says what will go wrong later, and what to do.
+func (a *App) warn() {
+	if most, known := openFiles(); known && most < uint64(a.cfg.Limits.Connections)+reservedFiles { //nolint:gosec // checked to be positive
+		a.log.Warn("the limit of open files is too low for limits.connections: raise it (ulimit -n, LimitNOFILE) or lower the setting",
+			slog.Uint64("open_files", most), slog.Int("connections", a.cfg.Limits.Connections))
+	}
+	if a.cfg.InsecureDev {
+		a.log.Warn("insecure_dev is set: everybody who reaches this node can read and publish everything")
+	}
 }
 
 // runBroker runs the broker until the lifecycle ends it.
@@ -202,7 +214,7 @@ func (a *App) Stop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.log.Info("stopped")
+	a.log.InfoContext(ctx, "stopped")
 	return nil
 }
 

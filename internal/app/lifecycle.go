@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // lifecycle is what has to be closed, in the opposite order of opening. The line that opens something registers its closing.
@@ -23,9 +24,9 @@ func (l *lifecycle) add(name string, f func(context.Context) error) {
 // unwind closes everything, last opened first, and returns all errors.
 func (l *lifecycle) unwind(ctx context.Context) error {
 	var errs []error
-	for i := len(l.closers) - 1; i >= 0; i-- {
-		if err := l.closers[i].close(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", l.closers[i].name, err))
+	for _, c := range slices.Backward(l.closers) {
+		if err := c.close(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
 		}
 	}
 	l.closers = nil

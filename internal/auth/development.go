@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/pushstream/pushstream/pkg/event"
@@ -52,10 +53,8 @@ func (d Development) AllowsOrigin(origin string) bool {
 	if d.Insecure {
 		return true
 	}
-	for _, o := range d.Origins {
-		if o == origin {
-			return true
-		}
+	if slices.Contains(d.Origins, origin) {
+		return true
 	}
 	u, err := url.Parse(origin)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && IsLoopback(u.Host)

@@ -84,7 +84,7 @@ func (b *backlog) round(ctx context.Context, r store.Request) store.Round {
 	round, err := b.read(ctx, r)
 	if err != nil {
 		b.metrics.ReadFailed()
-		b.log.Debug("read logs", slog.Any("error", err))
+		b.log.DebugContext(ctx, "read logs", slog.Any("error", err))
 		return store.Round{Err: err}
 	}
 	return round

@@ -56,7 +56,7 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	var faults []error
 	if c.Node == "" {
-		faults = append(faults, errors.New("Node: it is empty")) //nolint:revive,staticcheck // begins with a field's name
+		faults = append(faults, errors.New("Node: it is empty")) //nolint:staticcheck // begins with a field's name
 	}
 	atLeast := func(name string, value, least int64) {
 		if value < least {

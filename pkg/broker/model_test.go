@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,7 +46,7 @@ const (
 	opBreak
 	opHeal
 	opDrop
-	opFailReads
+	opFail
 	opWait
 	opNonsense
 	opKinds
@@ -60,7 +61,7 @@ type op struct {
 }
 
 func (o op) String() string {
-	names := []string{"publish", "connect", "disconnect", "slow", "quick", "break", "heal", "drop", "failreads", "wait", "nonsense"}
+	names := []string{"publish", "connect", "disconnect", "slow", "quick", "break", "heal", "drop", "fail", "wait", "nonsense"}
 	return fmt.Sprintf("%s reader=%d targets=%04b n=%d", names[o.kind], o.reader, o.targets, o.n)
 }
 
@@ -108,26 +109,26 @@ type model struct {
 	broker  *broker.Broker
 	targets []event.Target
 	acked   map[event.Target][]acknowledged
-	seq     int
+	seq     atomic.Int64 // of the last event; readers look at it too
 	readers []*modelReader
-	trims   bool // history may have been cut or expired, or a cursor spoiled
 	broken  bool
 	stop    func()
 }
 
 type modelReader struct {
 	reader
+
 	on      bool
 	targets []event.Target
-	start   event.Position // its first fence
 }
 
 func newModel(t *testing.T, shards int) *model {
+	t.Helper()
 	cfg := memory.DefaultConfig()
 	cfg.RetentionLength, cfg.RetentionAge = modelLength, modelAge
 	engine, err := memory.New(cfg)
 	require.NoError(t, err)
-	m := &model{t: t, engine: backplanetest.NewFaulty(engine), acked: make(map[event.Target][]acknowledged)}
+	m := &model{t: t, engine: backplanetest.NewFaulty(engine, 1), acked: make(map[event.Target][]acknowledged)}
 	bc := broker.DefaultConfig()
 	bc.Store.Shards = shards
 	bc.Store.BufferBytes = 500
@@ -143,7 +144,7 @@ func newModel(t *testing.T, shards int) *model {
 	for range modelReaders {
 		r := &modelReader{}
 		r.room = plenty
-		r.now = func() int { return m.seq }
+		r.now = func() int { return int(m.seq.Load()) }
 		m.readers = append(m.readers, r)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -190,12 +191,12 @@ func (m *model) step(o op) {
 		m.broken = true
 	case opHeal:
 		m.engine.Heal()
-		m.engine.FailReads(nil)
+		m.engine.Fail(nil)
 		m.broken = false
 	case opDrop:
 		m.drop(o)
-	case opFailReads:
-		m.engine.FailReads(errors.New("away"))
+	case opFail:
+		m.engine.Fail(errors.New("away"))
 	case opWait:
 		pass(time.Duration(o.n*o.n) * 300 * time.Millisecond) // up to two retention ages
 	case opNonsense:
@@ -215,8 +216,8 @@ func (m *model) step(o op) {
 
 // publish stores one event for targets.
 func (m *model) publish(targets []event.Target) {
-	m.seq++
-	data, err := event.ParseJSON([]byte(strconv.Itoa(m.seq)))
+	seq := int(m.seq.Add(1))
+	data, err := event.ParseJSON([]byte(strconv.Itoa(seq)))
 	require.NoError(m.t, err)
 	kind, err := event.ParseType("model.tick")
 	require.NoError(m.t, err)
@@ -227,7 +228,7 @@ func (m *model) publish(targets []event.Target) {
 		return
 	}
 	for i, t := range targets {
-		m.acked[t] = append(m.acked[t], acknowledged{m.seq, result.Positions[i]})
+		m.acked[t] = append(m.acked[t], acknowledged{seq, result.Positions[i]})
 	}
 }
 
@@ -237,7 +238,7 @@ func (m *model) drop(o op) {
 	if m.broken {
 		return
 	}
-	m.engine.FailReads(nil)
+	m.engine.Fail(nil)
 	for _, r := range m.readers {
 		r.give(plenty)
 	}
@@ -290,7 +291,7 @@ func (m *model) disconnect(r *modelReader) {
 // quiesce ends all trouble and lets everybody catch up.
 func (m *model) quiesce() {
 	m.engine.Heal()
-	m.engine.FailReads(nil)
+	m.engine.Fail(nil)
 	for _, r := range m.readers {
 		r.give(plenty)
 		if len(r.targets) > 0 {

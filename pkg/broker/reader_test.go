@@ -128,28 +128,9 @@ func (r *reader) give(room int) {
 	}
 }
 
-// types returns the types of all blocks but pings.
-func (r *reader) types() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var types []string
-	for _, it := range r.items {
-		if it.Type != "pushstream.ping" {
-			types = append(types, it.Type)
-		}
-	}
-	return types
-}
-
 // ended reports whether the node has closed the connection.
 func (r *reader) ended() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.closed
-}
-
-func (r *reader) lastID() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.last
 }
