@@ -1,0 +1,8 @@
+package integration_test
+
+import "syscall"
+
+// dieWithParent has the kernel end a child when the test binary dies, so that not even a killed run leaves processes.
+func dieWithParent() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
