@@ -126,7 +126,7 @@ func (s *scene) lost(after event.Position) {
 	s.t.Helper()
 	written := s.put(s.topic("a"))
 	s.verdict(whole(written.log, after, written.position), event.GapLost)
-	s.verdict(whole(s.topic("never written"), after, written.position), event.GapLost)
+	s.verdict(whole(s.topic("never-written"), after, written.position), event.GapLost)
 }
 
 func gapUnknownTimeline(s *scene) {
@@ -169,7 +169,7 @@ func gapAfterRestart(s *scene) {
 }
 
 func gapNoneAtHead(s *scene) {
-	written, never := s.topic("a"), s.topic("never written")
+	written, never := s.topic("a"), s.topic("never-written")
 	start := s.head()
 	s.verdict(whole(never, start, start), event.GapNone)
 	s.put(written)

@@ -31,7 +31,7 @@ func joinWhileWriting(s *scene) {
 	s.start()
 	var logs []event.LogName
 	for i := range 8 {
-		logs = append(logs, s.topic(fmt.Sprint("log ", i)))
+		logs = append(logs, s.topic(fmt.Sprint("log-", i)))
 	}
 	var (
 		writing sync.WaitGroup

@@ -2,10 +2,11 @@ package backplanetest
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pushstream/pushstream/pkg/backplane"
@@ -108,76 +109,76 @@ func lifeOfRunWhenClosed(s *scene) {
 	s.expect(count(s.sink.all(), callDoubt, s.partition) > 0, "Run returned without a doubt")
 }
 
-// lifeUnderLoad does everything at once, and closes the engine in the middle of it.
+// lifeUnderLoad does everything at once, and closes the engine in the middle of it. Nothing in it waits for a time to
+// pass: where time is made up, it stands still while anything is busy.
 func lifeUnderLoad(s *scene) {
 	logs := []event.LogName{s.topic("a"), s.topic("b"), s.topic("c")}
 	start := s.head()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
-	ends := func(err error) bool { return errors.Is(err, backplane.ErrClosed) || ctx.Err() != nil }
-
-	var work sync.WaitGroup
-	loop := func(n int, what string, do func(i int) error) {
-		for range n {
+	var (
+		work   sync.WaitGroup
+		closed atomic.Bool
+		enough = make(chan struct{})
+		end    = sync.OnceFunc(func() { close(enough) })
+	)
+	loop := func(what string, do func(i int) error) {
+		for range 2 {
 			work.Go(func() {
 				for i := 0; ; i++ {
-					switch err := do(i); {
-					case err == nil:
-					case ends(err):
-						return
-					default:
-						s.t.Errorf("%s: %v", what, err)
+					last := closed.Load()
+					if err := do(i); err != nil || last {
+						s.expect(errors.Is(err, backplane.ErrClosed), "%s: %v is not ErrClosed", what, err)
+						end()
 						return
 					}
 				}
 			})
 		}
 	}
-	half := make(chan struct{})
-	var once sync.Once
-	loop(2, "publish", func(i int) error {
-		if i == 200 {
-			once.Do(func() { close(half) })
+	loop("publish", func(i int) error { return s.loadPublish(i, logs) })
+	loop("join", func(int) error { return s.loadJoin(start, logs) })
+	sink := s.newSink() // one for all: Runs follow each other, and so do its calls
+	loop("run", func(i int) error {
+		if i == 20 {
+			end()
 		}
-		_, err := s.tryPublish(s.keyed(fmt.Sprint(i%50), logs[i%3], logs[(i+1)%3]))
-		return err
+		return s.loadRun(sink, logs[0])
 	})
-	loop(2, "join", func(int) error {
-		head, err := s.Backplane.Join(ctx, logs)
-		if err == nil {
-			_, err = s.Backplane.Replay(ctx, []backplane.Query{whole(logs[0], start, head)})
-			s.Backplane.Leave(logs)
-		}
-		return err
-	})
-	sink := s.newSink() // one for all: Runs follow each other, so that its calls do, too
-	loop(2, "run", func(i int) error {
-		running, stop := context.WithTimeout(ctx, time.Duration(i%3)*time.Millisecond)
-		defer stop()
-		if err := s.Backplane.Run(running, sink); !errors.Is(err, backplane.ErrRunning) {
-			return err
-		}
-		<-running.Done()
-		return nil
-	})
-	loop(1, "tickets", func(int) error {
-		id := rand.Text()
-		if err := s.Tickets.Put(ctx, id, nil, time.Minute); err != nil {
-			return err
-		}
-		_, err := s.Tickets.Take(ctx, id)
-		if errors.Is(err, backplane.ErrNoTicket) {
-			return nil // closed in between
-		}
-		return err
-	})
-	select {
-	case <-half:
-	case <-ctx.Done():
-		s.t.Error("publishing stands still")
-	}
-	s.pass(10 * time.Millisecond)
+	<-enough
 	s.Close()
+	closed.Store(true)
 	work.Wait()
-	s.expect(ctx.Err() == nil, "something goes on after Close")
+}
+
+func (s *scene) loadPublish(i int, logs []event.LogName) error {
+	_, err := s.tryPublish(s.keyed(strconv.Itoa(i%50), logs[i%3], logs[(i+1)%3]))
+	return err
+}
+
+func (s *scene) loadJoin(start event.Position, logs []event.LogName) error {
+	head, err := s.Backplane.Join(s.t.Context(), logs)
+	if err != nil {
+		return err
+	}
+	defer s.Backplane.Leave(logs)
+	_, err = s.Backplane.Replay(s.t.Context(), []backplane.Query{whole(logs[0], start, head)})
+	return err
+}
+
+// loadRun lets a Run go on for as long as a few publications take.
+func (s *scene) loadRun(sink backplane.Sink, log event.LogName) error {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	// Owned by this function, joined by the receive from ended.
+	go func() { ended <- s.Backplane.Run(ctx, sink) }()
+	for range 3 {
+		if _, err := s.tryPut(log); err != nil {
+			break // the Run says why, too
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, backplane.ErrRunning) {
+		return err
+	}
+	return nil
 }

@@ -64,19 +64,23 @@ func newRecorder(partitions int) *recorder {
 	}
 }
 
+// Relay records an entry, for the partition of its tenant.
 func (r *recorder) Relay(entry backplane.Entry) {
 	partition := backplane.PartitionOf(entry.Log.Tenant, len(r.partitions))
 	r.record(call{kind: callRelay, partition: partition, entry: entry, position: entry.Position})
 }
 
+// Doubt records a doubt.
 func (r *recorder) Doubt(partition backplane.Partition, _ string) {
 	r.record(call{kind: callDoubt, partition: partition})
 }
 
+// Vouched records that a partition is vouched for.
 func (r *recorder) Vouched(partition backplane.Partition, head event.Position) {
 	r.record(call{kind: callVouched, partition: partition, position: head})
 }
 
+// Progress records progress.
 func (r *recorder) Progress(partition backplane.Partition, position event.Position) {
 	r.record(call{kind: callProgress, partition: partition, position: position})
 }

@@ -104,7 +104,7 @@ func replayBytes(s *scene) {
 }
 
 func replayMany(s *scene) {
-	a, b, never := s.topic("a"), s.topic("b"), s.topic("never written")
+	a, b, never := s.topic("a"), s.topic("b"), s.topic("never-written")
 	start := s.head()
 	events := s.putAll(6, a, b)
 	inA, inB := []stored{events[0], events[2], events[4]}, []stored{events[1], events[3], events[5]}

@@ -19,6 +19,7 @@ import (
 // scene is what one test has: an engine of its own, a tenant that nobody else uses, and all that was passed on.
 type scene struct {
 	*Harness
+
 	t         *testing.T
 	reopen    func() *Harness
 	tenant    event.Tenant

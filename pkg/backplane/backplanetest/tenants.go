@@ -19,7 +19,7 @@ func tenantsApart(s *scene) {
 	other := event.LogName{Tenant: tenant(s.t, s.tenant.String()+"2"), Target: mine.Target}
 	start, err := s.Backplane.Head(s.t.Context(), s.partitionOf(other.Tenant))
 	s.check(err)
-	s.join(mine)
+	head := s.join(mine)
 	s.start()
 	theirs := s.put(other)
 	ours := s.put(mine)
@@ -27,13 +27,7 @@ func tenantsApart(s *scene) {
 	s.expect(len(s.sink.of(other)) == 0, "an event of a tenant that nobody joined was passed on")
 	s.same("relay", s.sink.of(mine), []stored{ours})
 	s.same("their log", s.replay(whole(other, start, theirs.position))[0].Entries, []stored{theirs})
-	s.same("our log", s.since(mine, s.headBefore(ours)).Entries, []stored{ours})
-}
-
-// headBefore returns a position of the scene's partition at which the reader of a log with one event has nothing yet.
-func (s *scene) headBefore(first stored) event.Position {
-	s.t.Helper()
-	return s.other(first.position.Timeline(), first.position.Millis(), first.position.Seq())
+	s.same("our log", s.since(mine, head).Entries, []stored{ours})
 }
 
 // tenantNames gives one event to each of many logs whose names are all but equal, in case, in separators, in what stands
