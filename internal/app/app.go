@@ -37,6 +37,7 @@ type App struct {
 	engine *memory.Engine
 	broker *broker.Broker
 	health *httpapi.Health
+	api    *httpapi.API
 	public *http.Server
 	admin  *http.Server
 
@@ -65,8 +66,8 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 		return nil, fmt.Errorf("make broker: %w", err)
 	}
 	a := &App{cfg: cfg, log: log, engine: engine, broker: b, health: httpapi.NewHealth(b), failed: make(chan error, 3)}
-	api := httpapi.New(apiConfig(cfg), b, auth.Development{Insecure: cfg.InsecureDev, Origins: cfg.CORS.Origins}, a.health, log, m)
-	a.public = a.server(api.Handler())
+	a.api = httpapi.New(apiConfig(cfg), b, auth.Development{Insecure: cfg.InsecureDev, Origins: cfg.CORS.Origins}, a.health, log, m)
+	a.public = a.server(a.api.Handler())
 	a.admin = a.server(httpapi.Admin(a.health, m.Handler(), string(cfg.AdminToken), log))
 	return a, nil
 }
@@ -131,11 +132,12 @@ func (a *App) start(ctx context.Context) (err error) {
 		}
 	}
 	a.running.add("backplane", func(context.Context) error { a.engine.Close(); return nil })
+	a.running.add("streams", func(ctx context.Context) error { return ignoreEnded(a.api.Wait(ctx)) })
 	a.runBroker(ctx)
 	if a.publicAddress, err = a.listen(ctx, "public", a.cfg.Listen, a.public); err != nil {
 		return err
 	}
-	a.running.add("streams", a.drain)
+	a.running.add("readers", a.drain)
 	a.warn()
 	a.log.InfoContext(ctx, "listening", slog.String("url", "http://"+a.publicAddress), slog.String("admin", a.adminAddress),
 		slog.String("node", a.cfg.Node), slog.String("backplane", "embedded"), slog.Bool("development", true))

@@ -35,7 +35,7 @@ func (p Principal) Identity() string {
 	for _, part := range []string{p.Tenant.String(), p.User.ID(), p.Session.ID()} {
 		// Lengths go first, so that no two principals have the same digest by how their names are put together.
 		_ = binary.Write(h, binary.BigEndian, uint32(len(part))) //nolint:gosec,errcheck // names are short; a hash takes every write
-		_, _ = h.Write([]byte(part))                            
+		_, _ = h.Write([]byte(part))
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
 }

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -11,6 +13,7 @@ import (
 // admission counts streams against their limits. It is safe for concurrent use.
 type admission struct {
 	most, mostPerAddress int
+	left                 chan struct{} // wakes wait when a stream has left
 
 	mu      sync.Mutex
 	open    int
@@ -18,7 +21,7 @@ type admission struct {
 }
 
 func newAdmission(most, mostPerAddress int) *admission {
-	return &admission{most: most, mostPerAddress: mostPerAddress, address: make(map[netip.Prefix]int)}
+	return &admission{most: most, mostPerAddress: mostPerAddress, left: make(chan struct{}, 1), address: make(map[netip.Prefix]int)}
 }
 
 // check returns why a stream from an address would not be admitted now; nil if it would.
@@ -47,6 +50,28 @@ func (a *admission) leave(address netip.Prefix) {
 	if a.address[address]--; a.address[address] == 0 {
 		delete(a.address, address)
 	}
+	select {
+	case a.left <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when no stream is left, or with its error when ctx ends first. One caller at a time.
+func (a *admission) wait(ctx context.Context) error {
+	for a.count() > 0 {
+		select {
+		case <-a.left:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %d streams: %w", a.count(), ctx.Err())
+		}
+	}
+	return nil
+}
+
+func (a *admission) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.open
 }
 
 func (a *admission) full(address netip.Prefix) error {

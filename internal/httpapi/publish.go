@@ -253,8 +253,8 @@ func decodePublication(body []byte, tenant event.Tenant) (p backplane.Publicatio
 		return p, false, invalid("the event has %d targets, the most is %d", len(names), maxTargets)
 	}
 	for _, name := range names {
-		t, err := event.ParseTarget(name)
-		if err != nil {
+		var t event.Target
+		if t, err = event.ParseTarget(name); err != nil {
 			return p, false, err
 		}
 		p.Targets = append(p.Targets, t)

@@ -54,6 +54,8 @@ type API struct {
 }
 
 // New returns the public listener's API. It starts nothing.
+//
+//nolint:revive // one caller, the composition root, and each argument is another part of the node
 func New(cfg Config, c core, a authenticator, health *Health, log *slog.Logger, metrics Metrics) *API {
 	api := &API{cfg: cfg, core: c, auth: a, health: health, log: log, metrics: metrics}
 	api.admission = newAdmission(cfg.Connections, cfg.ConnectionsPerAddress)
@@ -85,6 +87,10 @@ func (a *API) Handler() http.Handler {
 	}
 	return e
 }
+
+// Wait returns when all streams have ended, their last bytes written as far as their readers took them; or with its error
+// when ctx ends first. http.Server.Shutdown does not wait for connections that were taken over. One caller at a time.
+func (a *API) Wait(ctx context.Context) error { return a.admission.wait(ctx) }
 
 // newEcho returns an echo for either listener: it answers every error as a problem.
 func newEcho(log *slog.Logger) *echo.Echo {

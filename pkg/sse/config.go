@@ -11,10 +11,11 @@ const maxCloseTimeout = 10 * time.Second
 
 // Config bounds how long a stream waits for its reader.
 type Config struct {
-	// WriteTimeout is how long a reader may take nothing of what is being written; default 2 min, at least 1 ms.
+	// WriteTimeout is how long a reader may take nothing of what is being written, at least 1 ms; default 2 min. It is
+	// looked at when it ends: a reader that stops for good is noticed after once to twice the time.
 	WriteTimeout time.Duration
 	// CloseTimeout is how long Close waits for the reader to take what is left and, where the connection can be shut down
-	// one way, as long again for it to hang up; default 1 s, 1 ms to 10 s.
+	// one way, as long again for it to hang up; 1 ms to 10 s; default 1 s.
 	CloseTimeout time.Duration
 }
 

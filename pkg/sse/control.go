@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pushstream/pushstream/pkg/event"
@@ -21,7 +22,7 @@ func (Controls) Gap(envelope bool, cursor event.Position, targets []event.Target
 	for i, t := range targets {
 		names[i] = t.String()
 	}
-	return appendControl(nil, envelope, cursor, "gap", struct {
+	return appendControl(nil, envelope, cursor, event.ReservedPrefix+"gap", struct {
 		Targets []string        `json:"targets"`
 		Reason  event.GapReason `json:"reason"`
 	}{names, reason})
@@ -29,12 +30,12 @@ func (Controls) Gap(envelope bool, cursor event.Position, targets []event.Target
 
 // Live says that the reader has caught up.
 func (Controls) Live(envelope bool, cursor event.Position) []byte {
-	return appendControl(nil, envelope, cursor, "live", struct{}{})
+	return appendControl(nil, envelope, cursor, event.ReservedPrefix+"live", struct{}{})
 }
 
 // Ping breaks a silence. It is no comment, because scripts do not see those.
 func (Controls) Ping(envelope bool, cursor event.Position) []byte {
-	return appendControl(nil, envelope, cursor, "ping", struct{}{})
+	return appendControl(nil, envelope, cursor, event.ReservedPrefix+"ping", struct{}{})
 }
 
 // Bye announces the end of the stream. The reader should come back after reconnect, which goes into a retry field too; not
@@ -49,7 +50,7 @@ func (Controls) Bye(envelope bool, reason string, reconnect time.Duration) []byt
 		bye.ReconnectMS = new(reconnect.Milliseconds())
 		block = appendRetry(block, reconnect)
 	}
-	return appendControl(block, envelope, event.Position{}, "bye", bye)
+	return appendControl(block, envelope, event.Position{}, event.ReservedPrefix+"bye", bye)
 }
 
 // Hello is the first block of a stream.
@@ -78,7 +79,7 @@ func (h Hello) Block(envelope bool) []byte {
 	if h.Replaying {
 		resumed = "replaying"
 	}
-	return appendControl(appendRetry(nil, h.Retry), envelope, h.Cursor, "hello", struct {
+	return appendControl(appendRetry(nil, h.Retry), envelope, h.Cursor, event.ReservedPrefix+"hello", struct {
 		Protocol    int    `json:"protocol"`
 		Connection  string `json:"connection"`
 		Node        string `json:"node"`
@@ -89,14 +90,15 @@ func (h Hello) Block(envelope bool) []byte {
 }
 
 func appendControl(dst []byte, envelope bool, id event.Position, name string, data any) []byte {
-	name = event.ReservedPrefix + name
+	text := marshal(data)
+	dst = slices.Grow(dst, framing+len(text))
 	if !envelope {
 		dst = beginPlain(dst, id, name)
-		dst = append(dst, marshal(data)...)
+		dst = append(dst, text...)
 		return append(dst, '\n', '\n')
 	}
 	dst = beginEnvelope(dst, id, id, name)
 	dst = append(dst, `,"data":`...)
-	dst = append(dst, marshal(data)...)
+	dst = append(dst, text...)
 	return append(dst, '}', '\n', '\n')
 }
