@@ -1,0 +1,280 @@
+package docs_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// patience is how long a reader may take to show what its page says.
+	patience = 10 * time.Second
+	// patienceWithPage is how long a page may take: a command that waits for ever fails it.
+	patienceWithPage = 2 * time.Minute
+)
+
+// TestPagesDoWhatTheySay follows pages as a person would, step after step:
+//
+//   - A sh block is run by bash, a js block by Node.js, a go block by go run. Where a json, http or console block comes next,
+//     that is what it has to print; otherwise it has to succeed.
+//   - "make run" starts a node, with the settings in front of it, in place of the one before. A page without it gets a
+//     node all the same. Other lines of such a block only lead there.
+//   - "curl -N" is a reader. It stays until Ctrl-C is named outside of blocks, until the next reader, or until the node is
+//     started again. A text block shows all that it has been sent since the text block before.
+//
+// Ids, and what else differs from run to run, are what the page makes of them: see session.same.
+func TestPagesDoWhatTheySay(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "pushstreamd")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./cmd/pushstreamd")
+	build.Dir = root
+	text, err := build.CombinedOutput()
+	require.NoError(t, err, string(text))
+	for _, page := range []string{
+		"README.md", "docs/quickstart.md", "docs/operations/running.md", "docs/recipes/publish.md", "docs/reference/http.md", "docs/reference/wire.md",
+	} {
+		t.Run(page, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join(root, page))
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), patienceWithPage)
+			defer cancel()
+			s := session{t: t, bin: bin, dir: t.TempDir(), ids: make(map[string]string)}
+			s.command = func(argv ...string) *exec.Cmd { return exec.CommandContext(ctx, argv[0], argv[1:]...) }
+			require.NoError(t, os.Mkdir(filepath.Join(s.dir, "bin"), 0o700))
+			require.NoError(t, os.Symlink(bin, filepath.Join(s.dir, "bin", "pushstreamd")))
+			require.NoError(t, os.WriteFile(filepath.Join(s.dir, ".curlrc"), []byte("silent\nshow-error\n"), 0o600))
+			defer s.stopNode()
+			require.NotZero(t, s.follow(steps(string(text))))
+		})
+	}
+}
+
+func TestMakeRunIsANodeWithoutConfiguration(t *testing.T) {
+	dry := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-n", "run")
+	dry.Dir = root
+	text, err := dry.Output()
+	require.NoError(t, err)
+	require.Equal(t, "go run ./cmd/pushstreamd\n", string(text))
+}
+
+// step is a code block, or the word Ctrl-C.
+type step struct{ language, text string }
+
+const ctrlC = "Ctrl-C"
+
+func steps(page string) []step {
+	var found []step
+	for _, m := range regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$|"+ctrlC).FindAllStringSubmatch(page, -1) {
+		if m[1] == "" {
+			m[1] = ctrlC
+		}
+		found = append(found, step{m[1], m[2]})
+	}
+	return found
+}
+
+// session is a person at a terminal with a page.
+type session struct {
+	t        *testing.T
+	command  func(argv ...string) *exec.Cmd
+	bin, dir string
+	node     *process
+	address  *strings.Replacer // what a page says to what there is
+	reader   *process
+	seen     int               // bytes of the reader's output that were compared
+	ids      map[string]string // the page's ids, and what they were here
+}
+
+// follow takes all steps, and returns how many outputs were compared.
+func (s *session) follow(all []step) (compared int) {
+	for i, next := range all {
+		switch next.language {
+		case ctrlC:
+			s.stopReader()
+		case "text":
+			s.awaitReader(next.text)
+			compared++
+		case "sh", "js", "go":
+			output, failure := s.run(next)
+			if i+1 < len(all) && strings.Contains(" json http console ", " "+all[i+1].language+" ") {
+				require.Empty(s.t, s.same(all[i+1].text, output), next.text)
+				compared++
+			} else {
+				require.NoError(s.t, failure, "%s\n%s", next.text, output)
+			}
+		}
+	}
+	return compared
+}
+
+// run takes a step that is a command.
+func (s *session) run(c step) (output string, err error) {
+	if m := regexp.MustCompile(`(?m)^((?:[A-Z_]+=\S+ )*)make run$`).FindStringSubmatch(c.text); m != nil {
+		s.startNode(strings.Fields(m[1]))
+		return "", nil
+	}
+	if regexp.MustCompile(`^(make [a-z-]+\n)+$`).MatchString(c.text) {
+		return "", nil // TestMakeTargetsExist
+	}
+	if s.node == nil {
+		s.startNode(nil)
+	}
+	text := s.address.Replace(c.text)
+	for page, here := range s.ids {
+		text = strings.ReplaceAll(text, page, here)
+	}
+	var argv []string
+	switch c.language {
+	case "js":
+		argv = []string{"node", "--input-type=module", "--eval", text}
+	case "go":
+		file := filepath.Join(s.dir, "main.go")
+		require.NoError(s.t, os.WriteFile(file, []byte(text), 0o600))
+		argv = []string{"go", "run", file}
+	default:
+		argv = []string{"bash", "-c", text}
+	}
+	p := s.start(nil, argv...)
+	if strings.Contains(text, "curl -N") {
+		s.stopReader()
+		s.reader, s.seen = p, 0
+		// Its page has it open before anything else is done.
+		require.True(s.t, p.await(func(text string) bool { return strings.Contains(text, "pushstream.live") }), p)
+		return "", nil
+	}
+	err = p.cmd.Wait()
+	return p.output.String(), err
+}
+
+// awaitReader waits until the reader has been sent what the page shows.
+func (s *session) awaitReader(want string) {
+	require.NotNil(s.t, s.reader, "the page shows what a reader is sent, but there is none:\n%s", want)
+	var difference string
+	var shown int
+	s.reader.await(func(text string) bool {
+		difference, shown = s.same(want, text[s.seen:]), len(text)
+		return difference == ""
+	})
+	require.Empty(s.t, difference)
+	s.seen = shown
+}
+
+// same compares what a page shows with what there is, and returns what is different. An id of the page stands for one id
+// here, the first one in its place.
+func (s *session) same(page, here string) (difference string) {
+	id := regexp.MustCompile(`\b[A-Z2-7]{8}\.\d+-\d+\b`)
+	varies := regexp.MustCompile(`(?m)("(?:connection|node|time)":)"[^"]*"|^(Date:) .*$`)
+	shape := func(text string) string {
+		text = strings.ReplaceAll(text, "\r\n", "\n")
+		return id.ReplaceAllString(varies.ReplaceAllString(text, "$1$2 varies"), "ID")
+	}
+	if shape(s.address.Replace(page)) != shape(here) {
+		return "the page shows\n" + page + "\nand here is\n" + here
+	}
+	actual := id.FindAllString(here, -1)
+	for i, shown := range id.FindAllString(page, -1) {
+		if known, found := s.ids[shown]; found && known != actual[i] {
+			return shown + " is " + known + " and " + actual[i] + " in\n" + here
+		}
+		s.ids[shown] = actual[i]
+	}
+	return ""
+}
+
+func (s *session) startNode(settings []string) {
+	s.stopNode()
+	s.node = s.start(append([]string{"PUSHSTREAM_LISTEN=127.0.0.1:0", "PUSHSTREAM_ADMIN=127.0.0.1:0"}, settings...), s.bin)
+	listening := regexp.MustCompile(`"url":"http://127.0.0.1:(\d+)","admin":"127.0.0.1:(\d+)"`)
+	var ports []string
+	require.True(s.t, s.node.await(func(text string) bool {
+		ports = listening.FindStringSubmatch(text)
+		return ports != nil
+	}), s.node)
+	s.address = strings.NewReplacer("localhost:8080", "localhost:"+ports[1], "localhost:8081", "localhost:"+ports[2])
+}
+
+func (s *session) stopNode() {
+	s.stopReader()
+	if s.node != nil {
+		s.node.interrupt()
+		s.node = nil
+	}
+}
+
+func (s *session) stopReader() {
+	if s.reader != nil {
+		s.reader.interrupt()
+		s.reader = nil
+	}
+}
+
+// process is a command that runs, in a process group of its own.
+type process struct {
+	cmd    *exec.Cmd
+	output *output
+}
+
+func (s *session) start(settings []string, argv ...string) *process {
+	p := &process{cmd: s.command(argv...), output: &output{}}
+	p.cmd.Dir = s.dir
+	p.cmd.Env = append(append(os.Environ(), "CURL_HOME="+s.dir), settings...)
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+	require.NoError(s.t, p.cmd.Start())
+	return p
+}
+
+// interrupt does what Ctrl-C does.
+func (p *process) interrupt() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT)
+	_ = p.cmd.Wait()
+}
+
+// await waits until the output is as it should be; false when patience ends first.
+func (p *process) await(good func(text string) bool) bool {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for look := time.NewTicker(10 * time.Millisecond); ; {
+		if good(p.output.String()) {
+			return true
+		}
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			return false
+		}
+	}
+}
+
+// String returns the command and all that it has written.
+func (p *process) String() string { return p.cmd.String() + "\n" + p.output.String() }
+
+// output is what a process has written. It is safe for concurrent use.
+type output struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+// Write appends to the output.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.Write(b)
+}
+
+// String returns all of it.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.String()
+}
