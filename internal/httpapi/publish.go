@@ -286,9 +286,16 @@ func decodeError(err error, body []byte) error {
 	if !json.Valid(body) {
 		return badRequest("invalid_json", "this is not JSON: %v", err)
 	}
+	const event = "an event is {\"target\", \"type\", \"data\"}"
+	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+		if wrong.Field == "" {
+			return invalid("this is a JSON %s; %s", wrong.Value, event)
+		}
+		return invalid("%s is a JSON %s; %s", wrong.Field, wrong.Value, event)
+	}
 	const most = 200 // bytes: it may quote the name of a field, of any length
 	text := err.Error()
-	return invalid("%s; an event is {\"target\", \"type\", \"data\"}", text[:min(len(text), most)])
+	return invalid("%s; %s", text[:min(len(text), most)], event)
 }
 
 func invalid(format string, args ...any) *problem {

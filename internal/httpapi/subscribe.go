@@ -114,6 +114,10 @@ func (a *API) serve(c echo.Context, subscription *broker.Subscription, request b
 	err = stream.Serve(c.Request().Context(), conn)
 	reason := <-closed
 	a.metrics.ConnectionClosed(reason.String())
-	log.Debug("stream closed", slog.String("reason", reason.String()), slog.Duration("duration", time.Since(opened)), slog.Any("error", err))
+	log = log.With(slog.String("reason", reason.String()), slog.Duration("duration", time.Since(opened)))
+	if err != nil {
+		log = log.With(slog.Any("error", err))
+	}
+	log.Debug("stream closed")
 	return nil // whatever ended the stream, nothing may follow it
 }

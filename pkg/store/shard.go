@@ -164,6 +164,7 @@ func (s *shard) attach(c *Conn) {
 	}
 	s.store.metrics.CatchingUp(+1)
 	c.queue.push(block{bytes: c.Hello, position: c.Cursor})
+	c.Hello = nil // thousands of connections have one
 	if c.Cursor.IsZero() {
 		s.tellGap(c, Gap{Reason: event.GapLost, Logs: c.Logs}, event.Position{})
 		c.queue.push(block{position: c.Fence})
@@ -188,11 +189,12 @@ func (s *shard) end(c *Conn, reason Reason) {
 		s.forget(c)
 	}
 	c.Stream.Close()
-	c.queue, c.gathered = queue{}, nil
 	s.store.count.Add(-1)
 	if c.OnClose != nil {
 		c.OnClose(reason)
 	}
+	// The wheel has c until its time comes, up to a whole turn: longer than all the rest is to be kept.
+	c.Attachment, c.places, c.queue, c.gathered = Attachment{}, nil, queue{}, nil
 	s.checkDrained()
 }
 
