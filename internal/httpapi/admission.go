@@ -74,15 +74,25 @@ func (a *admission) count() int {
 	return a.open
 }
 
+// room returns why no stream at all would be admitted now; nil if one would.
+func (a *admission) room() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fullNode()
+}
+
 func (a *admission) full(address netip.Prefix) error {
-	switch {
-	case a.open >= a.most:
-		return overloaded("too_many_connections", "this node has as many streams as it may have (limits.connections); try again later")
-	case a.mostPerAddress > 0 && a.address[address] >= a.mostPerAddress:
+	if a.mostPerAddress > 0 && a.address[address] >= a.mostPerAddress {
 		return overloaded("too_many_connections_per_address", "your address has as many streams as it may have (limits.connections_per_address); close one first")
-	default:
-		return nil
 	}
+	return a.fullNode()
+}
+
+func (a *admission) fullNode() error {
+	if a.open >= a.most {
+		return overloaded("too_many_connections", "this node has as many streams as it may have (limits.connections); try again later")
+	}
+	return nil
 }
 
 // clientAddress finds out where a request comes from: what trusted proxies say, and what the socket says otherwise.

@@ -34,6 +34,8 @@ func TestConnectionCap(t *testing.T) {
 	first, _ := n.live(t, "user=alice")
 	second, _ := n.live(t, "user=alice")
 	n.full(t, "too_many_connections")
+	ready := call{method: http.MethodGet, path: "/readyz"}
+	n.do(t, ready).refused(t, http.StatusServiceUnavailable, "too_many_connections")
 	id := n.published(t, goodEvent)
 	require.Equal(t, id, second.next(t).ID)
 	first.close()
@@ -42,6 +44,8 @@ func TestConnectionCap(t *testing.T) {
 		return n.do(t, call{method: http.MethodHead, path: "/events"}).status == http.StatusOK
 	}, patience, time.Millisecond)
 	n.live(t, "user=alice")
+	second.close()
+	require.Eventually(t, func() bool { return n.do(t, ready).status == http.StatusOK }, patience, time.Millisecond)
 }
 
 // A stream that was refused by anything behind the caps gives its place back.

@@ -12,6 +12,7 @@ import (
 // Health answers whether the node lives, and whether a balancer should send it new streams. It is safe for concurrent use.
 type Health struct {
 	core     interface{ Ready() error }
+	room     func() error // set by New; nil for a node without a public listener
 	draining atomic.Bool
 }
 
@@ -35,5 +36,8 @@ func (h *Health) ready() error {
 	if h.draining.Load() {
 		return broker.ErrDraining
 	}
-	return h.core.Ready()
+	if err := h.core.Ready(); err != nil || h.room == nil {
+		return err
+	}
+	return h.room()
 }

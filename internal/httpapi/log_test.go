@@ -14,6 +14,7 @@ import (
 
 	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/internal/httpapi"
+	"github.com/pushstream/pushstream/pkg/backplane"
 )
 
 // lockedBuffer is what a logger writes.
@@ -99,6 +100,9 @@ func TestFaultsAreLoggedOnce(t *testing.T) {
 	n.serve(t, httpapi.New(testConfig(), core, auth.Development{}, httpapi.NewHealth(core), log, noMetrics{}).Handler())
 	n.publish(t, goodEvent).refused(t, http.StatusInternalServerError, "internal")
 	n.publish(t, `{}`).refused(t, http.StatusUnprocessableEntity, "invalid")
+	away := fakeCore{err: backplane.ErrUnavailable}
+	n.serve(t, httpapi.New(testConfig(), away, auth.Development{}, httpapi.NewHealth(away), log, noMetrics{}).Handler())
+	n.publish(t, goodEvent).refused(t, http.StatusServiceUnavailable, "unavailable")
 	require.Equal(t, 1, strings.Count(logged.String(), "\n"), logged.String())
 	for _, part := range []string{`"level":"ERROR"`, `"msg":"answer request"`, `"method":"POST"`, `"route":"/events"`, `engine on fire`} {
 		require.Contains(t, logged.String(), part)

@@ -11,8 +11,9 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// pagePolicy lets the page run its own script and style, and talk to this node: nothing else.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// pagePolicy lets the page run its own script and style, have its icon, which is an empty data URL, and talk to this node:
+// nothing else.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // page serves the built-in page, for trying things out.
 func (a *API) page(e *echo.Echo) {

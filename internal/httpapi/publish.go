@@ -75,11 +75,7 @@ func (a *API) readBody(c echo.Context) ([]byte, error) {
 	tooLong := new(http.MaxBytesError)
 	switch {
 	case err == nil:
-		// The time is the body's: while the events are being stored, reading on only tells whether the publisher is there.
-		if err = http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil {
-			return nil, fmt.Errorf("clear body deadline: %w", err)
-		}
-		return body, nil
+		return body, nil // with its end, net/http has lifted the deadline
 	case errors.As(err, &tooLong):
 		return nil, err
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -344,6 +344,19 @@ func TestBadHeadersStoreNothing(t *testing.T) {
 	n.only(t, live, seen[0].ID)
 }
 
+func TestRefusalSaysWhatIsMissing(t *testing.T) {
+	n := newNode(t)
+	for body, part := range map[string]string{
+		`{"target":"user:alice","type":"a.b"}`:                  "data is missing",
+		`{"type":"a.b","data":1}`:                               "target is missing",
+		`{"target":"user:alice","data":1}`:                      "type",
+		`{"target":"user:alice","type":"a.b","data":1,"ttl":1}`: "ttl",
+		`{"target":7,"type":"a.b","data":1}`:                    "target is a JSON number",
+	} {
+		require.Contains(t, n.publish(t, body).refused(t, http.StatusUnprocessableEntity, "invalid").Detail, part)
+	}
+}
+
 func TestIdentityCodingIsNone(t *testing.T) {
 	n := newNode(t)
 	n.published(t, goodEvent, "Content-Encoding: identity")

@@ -59,6 +59,7 @@ type API struct {
 func New(cfg Config, c core, a authenticator, health *Health, log *slog.Logger, metrics Metrics) *API {
 	api := &API{cfg: cfg, core: c, auth: a, health: health, log: log, metrics: metrics}
 	api.admission = newAdmission(cfg.Connections, cfg.ConnectionsPerAddress)
+	health.room = api.admission.room
 	limit := rate.Inf
 	if cfg.PublishRate > 0 {
 		limit = rate.Limit(cfg.PublishRate)
