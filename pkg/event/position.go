@@ -100,7 +100,7 @@ func (p Position) Later(q Position) Position {
 	return p
 }
 
-// AppendTo appends the form that ParsePosition reads. It only has characters A-Z a-z 0-9 "." and "-", at most 50 of
+// AppendTo appends the form that ParsePosition reads. It only has characters A-Z a-z 0-9 "." and "-", at most 54 of
 // them, so that a browser can send it back in Last-Event-ID without a CORS preflight (Fetch, section 2.2.2: at most 128
 // safe bytes). The zero Position appends nothing.
 func (p Position) AppendTo(b []byte) []byte {

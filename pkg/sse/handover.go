@@ -146,7 +146,7 @@ func (h *handover) arm() error {
 func (h *handover) written() (writable bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	clear(h.few[:])
+	clear(h.few[:]) // blocks are large and shared: a stream at rest holds none
 	h.batch, h.size, h.begun = h.few[:0], 0, false
 	if h.err != nil || h.closed {
 		return false

@@ -141,26 +141,6 @@ func TestTCPCloseLosesNothing(t *testing.T) {
 	require.Empty(t, o.gone)
 }
 
-func TestTCPInput(t *testing.T) {
-	t.Parallel()
-	server, client := tcp(t)
-	s, o := hijacked(t, server), newOwner()
-	served := serving(t.Context(), s, o)
-	skipHead(t, client)
-	_, err := client.Write(make([]byte, 4<<10))
-	require.NoError(t, err)
-	n, err := s.Write([][]byte{[]byte("data: a\n\n")})
-	require.NoError(t, err)
-	require.Equal(t, 9, n)
-	_, err = io.ReadFull(client, make([]byte, 9))
-	require.NoError(t, err)
-	require.Empty(t, o.gone, "a little is nothing to worry about")
-	_, err = client.Write([]byte("x"))
-	require.NoError(t, err)
-	require.ErrorIs(t, within(t, o.gone, "Gone"), sse.ErrInput)
-	require.ErrorIs(t, within(t, served, "the end of Serve"), sse.ErrInput)
-}
-
 func TestHijackedThroughHTTP(t *testing.T) {
 	t.Parallel()
 	o := newOwner()

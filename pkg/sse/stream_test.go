@@ -307,6 +307,40 @@ func TestCloseWaitsForTheReaderToHangUp(t *testing.T) {
 	}
 }
 
+func TestCloseOfAStreamAtRest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, reader := pipe(t, sse.DefaultConfig())
+		o := newOwner()
+		served := serving(t.Context(), s, o)
+		skipHead(t, reader)
+		synctest.Wait()
+		start := time.Now()
+		s.Close()
+		require.NoError(t, <-served)
+		require.Zero(t, time.Since(start))
+		require.Empty(t, o.gone)
+	})
+}
+
+func TestInputIsDiscardedUpToALimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, reader := pipe(t, sse.DefaultConfig())
+		o := newOwner()
+		served := serving(t.Context(), s, o)
+		skipHead(t, reader)
+		_, err := reader.Write(make([]byte, 4<<10))
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Empty(t, o.gone)
+		_, err = reader.Write([]byte("x"))
+		require.NoError(t, err)
+		require.ErrorIs(t, <-o.gone, sse.ErrInput)
+		require.ErrorIs(t, <-served, sse.ErrInput)
+	})
+}
+
 func TestEndOfContextBreaksOff(t *testing.T) {
 	t.Parallel()
 	for name, head := range map[string]bool{"while it waits": true, "while it writes": false} {
