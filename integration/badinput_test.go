@@ -44,26 +44,24 @@ func TestBadInputWithCurl(t *testing.T) {
 		"a foreign host":              {orderEvent("user:alice", 1), []string{contentType, "Host: shop.example"}, 403, "forbidden"},
 		"a foreign origin":            {orderEvent("user:alice", 1), []string{contentType, "Origin: https://shop.example"}, 403, "forbidden"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			args := []string{n.URL + "/events", "--data-binary", c.body, "-w", "\n%{http_code} %{content_type}"}
-			if c.header == nil {
-				c.header = []string{contentType}
-			}
-			for _, h := range c.header {
-				args = append(args, "-H", h)
-			}
-			body, about, _ := strings.Cut(curl(t, args...), "\n\n")
-			require.Equal(t, fmt.Sprintf("%d application/problem+json", c.status), about, body)
-			var problem struct {
-				Title, Detail, Code string
-				Status              int
-			}
-			require.NoError(t, json.Unmarshal([]byte(body), &problem), body)
-			require.Equal(t, c.status, problem.Status)
-			require.Equal(t, c.code, problem.Code)
-			require.NotEmpty(t, problem.Title)
-			require.NotEmpty(t, problem.Detail)
-		})
+		args := []string{n.URL + "/events", "--data-binary", c.body, "-w", "\n%{http_code} %{content_type}"}
+		if c.header == nil {
+			c.header = []string{contentType}
+		}
+		for _, h := range c.header {
+			args = append(args, "-H", h)
+		}
+		body, about, _ := strings.Cut(curl(t, args...), "\n\n")
+		require.Equal(t, fmt.Sprintf("%d application/problem+json", c.status), about, name)
+		var problem struct {
+			Title, Detail, Code string
+			Status              int
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &problem), name)
+		require.Equal(t, c.status, problem.Status, name)
+		require.Equal(t, c.code, problem.Code, name)
+		require.NotEmpty(t, problem.Title, name)
+		require.NotEmpty(t, problem.Detail, name)
 	}
 
 	batch := "[" + orderEvent("user:alice", 1) + "," + orderEvent("alice", 2) + "," + orderEvent("topic:news", 3) + "]"

@@ -2,8 +2,8 @@ package integration_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
 	"os/exec"
 	"testing"
 
@@ -14,11 +14,14 @@ import (
 func TestExposedNodeRefusesToStart(t *testing.T) {
 	t.Parallel()
 	for _, listen := range []string{"0.0.0.0:8080", ":8080", "[::]:8080", "example.com:8080"} {
-		cmd := exec.CommandContext(t.Context(), program(t, "./cmd/pushstreamd"), "--listen", listen)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, program(t, "./cmd/pushstreamd"), "--listen", listen)
+		cmd.SysProcAttr = dieWithParent()
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		var exit *exec.ExitError
-		require.True(t, errors.As(cmd.Run(), &exit), listen)
+		require.ErrorAs(t, cmd.Run(), &exit, listen)
 		require.Equal(t, 2, exit.ExitCode())
 		require.Empty(t, stdout.String())
 		require.Equal(t, 1, bytes.Count(stderr.Bytes(), []byte("\n")), "one line: %s", stderr.String())

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -170,7 +171,7 @@ func TestGapOfNonsense(t *testing.T) {
 func TestGapTrimmedWhileReplaying(t *testing.T) {
 	t.Parallel()
 	const length, size = 1000, 8 << 10 // twice what the sockets hold
-	n := startNode(t, "--retention-length", fmt.Sprint(length))
+	n := startNode(t, "--retention-length", strconv.Itoa(length))
 	cursor := cursorOf(t, n, "topic=news")
 	published := 0
 	publish := func() {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,16 +20,12 @@ func TestHTTP2ReaderGetsTheSame(t *testing.T) {
 		transport.Protocols.SetUnencryptedHTTP2(true)
 		return transport
 	}
-	readers := make([]*follower, 2)
-	var responses [2]*http.Response
-	readers[0], responses[0] = httpFollow(t, &http.Transport{}, n.URL+query, "")
-	readers[1], responses[1] = httpFollow(t, http2(), n.URL+query, "")
-	require.Equal(t, "HTTP/1.1", responses[0].Proto)
-	require.Equal(t, "HTTP/2.0", responses[1].Proto)
-	for _, r := range readers {
-		r.await(2)
-	}
-	cursor := readers[0].await(1)[0].ID
+	plain, proto := httpFollow(t, &http.Transport{}, n.URL+query, "")
+	require.Equal(t, "HTTP/1.1", proto)
+	multiplexed, proto := httpFollow(t, http2(), n.URL+query, "")
+	require.Equal(t, "HTTP/2.0", proto)
+	cursor := plain.await(2)[1].ID
+	multiplexed.await(2)
 
 	const events = 100
 	var want []message
@@ -38,13 +35,12 @@ func TestHTTP2ReaderGetsTheSame(t *testing.T) {
 		id := n.publish(fmt.Sprintf(`{"target": %q, "type": "order.created", "data": %s}`, target, data)).ID
 		want = append(want, message{ID: id, Type: "order.created", Data: data})
 	}
-	for i, r := range readers {
-		require.Equal(t, want, r.await(2+events)[2:], responses[i].Proto)
-	}
+	require.Equal(t, want, plain.await(2 + events)[2:])
+	require.Equal(t, want, multiplexed.await(2 + events)[2:])
 	late, _ := httpFollow(t, http2(), n.URL+query, cursor)
 	require.Equal(t, want, late.awaitLive()[1:1+events], "from the logs")
-	for _, r := range append(readers, late) {
-		r.stop()
+	for _, f := range []*follower{plain, multiplexed, late} {
+		f.stop()
 	}
-	require.Eventually(t, func() bool { return n.metric("pushstream_connections") == 0 }, patience, patience/1000)
+	require.Eventually(t, func() bool { return n.metric("pushstream_connections") == 0 }, patience, 10*time.Millisecond)
 }

@@ -110,9 +110,16 @@ func TestAddressesBehindTrustedProxies(t *testing.T) {
 }
 
 func TestForwardedAddressOfStrangersIsNotBelieved(t *testing.T) {
-	n := newNode(t, behindProxy, func(s *settings) { s.api.TrustedProxies = nil })
-	n.live(t, "user=alice", "X-Forwarded-For: 192.0.2.1")
-	n.full(t, "too_many_connections_per_address", "X-Forwarded-For: 192.0.2.2")
+	for name, trusted := range map[string][]netip.Prefix{
+		"none":          nil,
+		"somebody else": {netip.MustParsePrefix("203.0.113.0/24")}, // this machine is not trusted by itself
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t, behindProxy, func(s *settings) { s.api.TrustedProxies = trusted })
+			n.live(t, "user=alice", "X-Forwarded-For: 192.0.2.1")
+			n.full(t, "too_many_connections_per_address", "X-Forwarded-For: 192.0.2.2")
+		})
+	}
 }
 
 func TestNoCapOfAnAddressByDefault(t *testing.T) {
