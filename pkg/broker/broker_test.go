@@ -107,8 +107,8 @@ func entry(timeline, name string, n, prev uint64) backplane.Entry {
 	}
 }
 
-// start runs a broker on a backplane; the returned function stops it.
-func start(t *testing.T, engine backplane.Backplane, change func(*broker.Config)) (*broker.Broker, func()) {
+// start runs a broker on a backplane until the test ends.
+func start(t *testing.T, engine backplane.Backplane, change func(*broker.Config)) *broker.Broker {
 	t.Helper()
 	cfg := broker.DefaultConfig()
 	cfg.Store.Shards = 1
@@ -119,9 +119,20 @@ func start(t *testing.T, engine backplane.Backplane, change func(*broker.Config)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- b.Run(ctx) }() // joined by the returned function
+	go func() { done <- b.Run(ctx) }() // joined below
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
 	synctest.Wait()
-	return b, func() { cancel(); require.NoError(t, <-done) }
+	return b
+}
+
+// vouched runs a broker on a script whose relay is vouched for.
+func vouched(t *testing.T) (*script, *broker.Broker, backplane.Sink) {
+	t.Helper()
+	s := newScript()
+	b := start(t, s, nil)
+	sink := <-s.sink
+	sink.Vouched(0, at("a", 100))
+	return s, b, sink
 }
 
 // read subscribes a reader and starts its stream.
@@ -160,11 +171,7 @@ func (r *reader) blocks() string {
 func TestABrokenChainIsReadAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newScript()
-		b, stop := start(t, s, nil)
-		defer stop()
-		sink := <-s.sink
-		sink.Vouched(0, at("a", 100))
+		s, b, sink := vouched(t)
 		r := read(t, b, "", "x", "y")
 		sink.Relay(entry("a", "x", 101, 90))
 		sink.Relay(entry("a", "y", 103, 80))
@@ -185,11 +192,7 @@ func TestABrokenChainIsReadAgain(t *testing.T) {
 func TestALooseEntrySaysNothingAboutTheRelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newScript()
-		b, stop := start(t, s, nil)
-		defer stop()
-		sink := <-s.sink
-		sink.Vouched(0, at("a", 100))
+		s, b, sink := vouched(t)
 		r := read(t, b, "", "x")
 		s.page = func(backplane.Query) backplane.Page { panic("nothing is missing") }
 		r.blocks()
@@ -203,11 +206,7 @@ func TestALooseEntrySaysNothingAboutTheRelay(t *testing.T) {
 func TestAnotherTimelineSendsEverybodyToTheLogs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newScript()
-		b, stop := start(t, s, nil)
-		defer stop()
-		sink := <-s.sink
-		sink.Vouched(0, at("a", 100))
+		s, b, sink := vouched(t)
 		r := read(t, b, "", "x")
 		sink.Relay(entry("a", "x", 500, 90))
 		require.Equal(t, "hello@a.100-0 live@a.100-0 500@a.500-0", r.blocks())
@@ -229,11 +228,7 @@ func TestAnotherTimelineSendsEverybodyToTheLogs(t *testing.T) {
 func TestProgressInAnotherTimelineIsNoticedWithoutEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newScript()
-		b, stop := start(t, s, nil)
-		defer stop()
-		sink := <-s.sink
-		sink.Vouched(0, at("a", 100))
+		s, b, sink := vouched(t)
 		r := read(t, b, "", "x")
 		r.blocks()
 		s.head = at("b", 200)
@@ -246,10 +241,7 @@ func TestProgressInAnotherTimelineIsNoticedWithoutEvents(t *testing.T) {
 func TestPagesAreMergedByPosition(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newScript()
-		b, stop := start(t, s, nil)
-		defer stop()
-		(<-s.sink).Vouched(0, at("a", 100))
+		s, b, _ := vouched(t)
 		s.page = func(q backplane.Query) backplane.Page {
 			var page backplane.Page
 			numbers := map[event.Target][]uint64{topic("x"): {51, 54, 60, 90}, topic("y"): {52, 60, 70}}[q.Log.Target]
@@ -274,8 +266,7 @@ func TestSubscribeFailsCleanly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript()
-		b, stop := start(t, s, nil)
-		defer stop()
+		b := start(t, s, nil)
 		require.ErrorIs(t, b.Ready(), broker.ErrStarting)
 		(<-s.sink).Vouched(0, at("a", 100))
 		require.NoError(t, b.Ready())
@@ -303,10 +294,7 @@ func TestSubscribeFailsCleanly(t *testing.T) {
 func TestReadsAreTriedAgainUntilTheStoreIsBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newScript()
-		b, stop := start(t, s, nil)
-		defer stop()
-		(<-s.sink).Vouched(0, at("a", 100))
+		s, b, _ := vouched(t)
 		sub, err := b.Subscribe(t.Context(), broker.Request{Tenant: event.DefaultTenant(), Targets: []event.Target{topic("x")}, Envelope: true})
 		require.NoError(t, err)
 		s.failWith(errors.New("away"))
@@ -325,8 +313,7 @@ func TestPublishChecksWhatTheValuesAllow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript()
-		b, stop := start(t, s, func(c *broker.Config) { c.EventBytes = 100 })
-		defer stop()
+		b := start(t, s, func(c *broker.Config) { c.EventBytes = 100 })
 		ok := backplane.Publication{Tenant: event.DefaultTenant(), Targets: []event.Target{topic("x")}, Event: entry("a", "x", 1, 0).Event}
 		large, twice, nobody, key := ok, ok, ok, ok
 		large.Event.Data, _ = event.ParseJSON([]byte(`"` + strings.Repeat("x", 100) + `"`))

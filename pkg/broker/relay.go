@@ -97,6 +97,10 @@ func (r *relay) left(logs []event.LogName) {
 
 // Relay passes an event on to the readers of its log. If the chain says that events before it were missed, those readers
 // go and read them first.
+//
+// That is the last resort, behind the relay's own doubts, and has two limits. A reader that leaves between an event that
+// was dropped without a doubt and the next one of that log has a cursor behind the loss already. And an event for several
+// targets may have come by another of them before the chain of this one is seen to be broken; it comes again in its place.
 func (r *relay) Relay(entry backplane.Entry) {
 	partition := r.partition(entry.Log.Tenant)
 	if !entry.Position.IsZero() {
