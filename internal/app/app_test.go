@@ -323,6 +323,17 @@ func TestEverySettingAllowedCanBeWired(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestOpenDoorsAreWarnedOf(t *testing.T) {
+	for _, insecure := range []bool{true, false} {
+		cfg := testConfig()
+		cfg.InsecureDev = insecure
+		r := run(t, cfg)
+		require.Equal(t, insecure, strings.Contains(r.log.String(), "insecure_dev is set"), r.log.String())
+		r.cancel()
+		require.NoError(t, r.stopped(t))
+	}
+}
+
 func TestNoAdminListener(t *testing.T) {
 	cfg := testConfig()
 	cfg.Admin = ""

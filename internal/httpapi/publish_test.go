@@ -1,10 +1,12 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -374,6 +376,22 @@ func TestBodyOverTheLimitWithoutALength(t *testing.T) {
 	defer response.Body.Close()
 	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
 	require.True(t, response.Close, "the rest of the body is not read")
+	n.only(t, live, seen[0].ID)
+}
+
+// A publisher that dies in the midst of its body has published nothing, however much like an event it is.
+func TestBodyThatIsCutOff(t *testing.T) {
+	n := newNode(t)
+	live, seen := n.live(t, "user=alice&topic=t")
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(n.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /events HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: 1000\r\n\r\n%s", jsonType, goodEvent)
+	require.NoError(t, err)
+	half, isHalf := conn.(interface{ CloseWrite() error })
+	require.True(t, isHalf)
+	require.NoError(t, half.CloseWrite())
+	readAnswer(t, bufio.NewReader(conn)).refused(t, http.StatusBadRequest, "body")
 	n.only(t, live, seen[0].ID)
 }
 
