@@ -17,6 +17,7 @@ type admission struct {
 
 	mu      sync.Mutex
 	open    int
+	held    int
 	address map[netip.Prefix]int
 }
 
@@ -54,6 +55,24 @@ func (a *admission) leave(address netip.Prefix) {
 	case a.left <- struct{}{}:
 	default:
 	}
+}
+
+// hold admits a stream that was refused, to be held open until release: one for ten that are served, so that they do not
+// take up the files that the node may open.
+func (a *admission) hold() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.held >= max(1, a.most/10) {
+		return false
+	}
+	a.held++
+	return true
+}
+
+func (a *admission) release() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held--
 }
 
 // wait returns when no stream is left, or with its error when ctx ends first. One caller at a time.

@@ -129,3 +129,26 @@ func TestNoCapOfAnAddressByDefault(t *testing.T) {
 	}
 	require.Equal(t, 3, n.broker.Connections())
 }
+
+// TestHeldStreamsHaveACapToo checks that refused streams, held open, cannot take up what the others need.
+func TestHeldStreamsHaveACapToo(t *testing.T) {
+	n := newNode(t, func(s *settings) { s.api.Connections = 1 })
+	n.live(t, "user=alice")
+	held := n.open(t, "user=alice")
+	held.farewell(t, "overloaded")
+	over := make(chan struct{})
+	go func() { // joined below
+		defer close(over)
+		_, _ = held.messages.Next()
+	}()
+	atOnce := n.open(t, "user=alice")
+	atOnce.farewell(t, "overloaded")
+	atOnce.ended(t)
+	select {
+	case <-over:
+		require.Fail(t, "the first one was not held")
+	default:
+	}
+	held.close()
+	<-over
+}

@@ -146,6 +146,9 @@ type failure struct {
 
 // publishAll publishes a batch and returns an answer for each event. One bad event does not lose the others.
 func (a *API) publishAll(c echo.Context, principal auth.Principal, items []json.RawMessage) ([]any, error) {
+	if c.Request().Header.Get("Idempotency-Key") != "" {
+		return nil, a.refusePublish(len(items), invalid("Idempotency-Key is for a single event; give each event of a batch a key of its own"))
+	}
 	if len(items) > a.cfg.BatchEvents {
 		return nil, a.refusePublish(len(items), tooLarge("batch_too_large", "the batch has %d events, the most is %d", len(items), a.cfg.BatchEvents))
 	}

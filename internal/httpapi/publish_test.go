@@ -146,7 +146,7 @@ func TestOneBadEventDoesNotLoseTheOthers(t *testing.T) {
 		{"target":"user:alice","type":"a.b","data":1,"key":"x"},
 		{"target":"user:alice","type":"pushstream.bye","data":2},
 		{"target":"user:alice","type":"a.b","data":3}
-	]`, "Idempotency-Key: is-for-single-events")
+	]`)
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	var batch struct {
 		Results []struct {
@@ -328,6 +328,7 @@ func TestBadHeadersStoreNothing(t *testing.T) {
 		"broken type":             {[]string{"Content-Type: application/json; ="}, goodEvent, 415, "content_type"},
 		"compressed":              {[]string{jsonType, "Content-Encoding: gzip"}, compressed(t, goodEvent), 415, "content_encoding"},
 		"compressed, says nobody": {[]string{jsonType}, compressed(t, goodEvent), 400, "invalid_json"},
+		"one key for a batch":     {[]string{jsonType, "Idempotency-Key: is-for-single-events"}, "[" + goodEvent + "]", 422, "invalid"},
 		"key too long":            {[]string{jsonType, "Idempotency-Key: " + strings.Repeat("k", 201)}, goodEvent, 422, "invalid"},
 		"foreign host":            {[]string{jsonType, "Host: evil.example"}, goodEvent, 403, "forbidden"},
 		"host that looks local":   {[]string{jsonType, "Host: localhost.evil.example:8080"}, goodEvent, 403, "forbidden"},

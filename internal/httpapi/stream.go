@@ -75,6 +75,10 @@ func (a *API) refuse(c echo.Context, err error) error {
 		return fmt.Errorf("write bye: %w", err)
 	}
 	w.Flush()
+	if !a.admission.hold() {
+		return nil
+	}
+	defer a.admission.release()
 	hold := time.NewTimer(min(reconnect/2, maxHold))
 	defer hold.Stop()
 	select {
