@@ -26,11 +26,16 @@ func readEnv(environ []string) (file string, found []given, err error) {
 			found = append(found, given{key: key, text: text, from: name})
 		case name == envFile:
 			file = text
-		case strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, envTest) && !isServiceLink(name, text):
+		case strings.HasPrefix(name, envPrefix) && !isTools(name) && !isServiceLink(name, text):
 			faults = append(faults, fmt.Errorf("unknown environment variable %s%s", name, hint("", name, names)))
 		}
 	}
 	return file, found, errors.Join(faults...)
+}
+
+// isTools recognises the variables of tests and benchmarks, which the nodes that they start inherit.
+func isTools(name string) bool {
+	return strings.HasPrefix(name, envTest) || strings.HasPrefix(name, envBench)
 }
 
 // isServiceLink recognises what Kubernetes puts into the environment of every pod for a service that is called pushstream

@@ -10,9 +10,10 @@ import (
 
 const (
 	envPrefix = "PUSHSTREAM_"
-	// envTest begins variables of this repository's own tests.
-	envTest = envPrefix + "TEST_"
-	envFile = envPrefix + "CONFIG"
+	// envTest begins variables of this repository's own tests, envBench those of benchmarks.
+	envTest  = envPrefix + "TEST_"
+	envBench = envPrefix + "BENCH_"
+	envFile  = envPrefix + "CONFIG"
 	// fileFlag has no key: a file cannot name a file.
 	fileFlag = "config"
 )

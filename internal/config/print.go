@@ -113,5 +113,5 @@ place as a whole. Durations have a unit (` + "`15s`, `2m`, `24h`" + `). Bytes ar
 
 ` + "`pushstreamd config print`" + ` shows what counts and where it comes from; ` + "`pushstreamd config check`" + ` names all
 faults and exits with 2 if there are any. Variables that Kubernetes sets for services called pushstream, or
-pushstream-anything, are ignored, and so are those that begin with ` + "`PUSHSTREAM_TEST_`" + `.
+pushstream-anything, are ignored, and so are those that begin with ` + "`PUSHSTREAM_TEST_` or `PUSHSTREAM_BENCH_`" + `.
 `
