@@ -127,14 +127,14 @@ func (a *App) Start(ctx context.Context) error {
 
 func (a *App) start(ctx context.Context) (err error) {
 	if a.cfg.Admin != "" {
-		if a.adminAddress, err = a.listen(ctx, "admin", a.cfg.Admin, a.admin); err != nil {
+		if a.adminAddress, err = a.listen(ctx, "admin", "admin", a.cfg.Admin, a.admin); err != nil {
 			return err
 		}
 	}
 	a.running.add("backplane", func(context.Context) error { a.engine.Close(); return nil })
 	a.running.add("streams", func(ctx context.Context) error { return ignoreEnded(a.api.Wait(ctx)) })
 	a.runBroker(ctx)
-	if a.publicAddress, err = a.listen(ctx, "public", a.cfg.Listen, a.public); err != nil {
+	if a.publicAddress, err = a.listen(ctx, "public", "listen", a.cfg.Listen, a.public); err != nil {
 		return err
 	}
 	a.running.add("readers", a.drain)
@@ -173,10 +173,10 @@ func (a *App) runBroker(ctx context.Context) {
 }
 
 // listen serves on an address until the lifecycle ends it.
-func (a *App) listen(ctx context.Context, name, address string, server *http.Server) (string, error) {
+func (a *App) listen(ctx context.Context, name, setting, address string, server *http.Server) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return "", fmt.Errorf("start %s listener: %w", name, err)
+		return "", fmt.Errorf("start %s listener: %w; the setting %s takes another address", name, err, setting)
 	}
 	done := make(chan struct{})
 	go func() { // joined by the closer below
