@@ -31,7 +31,6 @@ const (
 	gap   = "pushstream.gap"
 	live  = "pushstream.live"
 	ping  = "pushstream.ping"
-	bye   = "pushstream.bye"
 )
 
 // follower is one stream and all blocks that came by it. It is safe for concurrent use.
