@@ -30,7 +30,7 @@ func newPage(pushstream string) (http.Handler, error) {
 	if err = index.Execute(&html, pushstream); err != nil {
 		return nil, err
 	}
-	policy := fmt.Sprintf("default-src 'none'; script-src 'self'; style-src 'self'; connect-src %s://%s; "+
+	policy := fmt.Sprintf("default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src %s://%s; "+
 		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'", u.Scheme, u.Host)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
