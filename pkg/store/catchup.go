@@ -15,12 +15,12 @@ func (s *shard) request(c *Conn) {
 		return
 	}
 	c.requested = true
-	c.gathering = s.parts[c.Partition].vouched
-	logs := make([]Reading, len(c.Logs))
-	for i, log := range c.Logs {
+	c.gathering = s.parts[c.attached.Partition].vouched
+	logs := make([]Reading, len(c.attached.Logs))
+	for i, log := range c.attached.Logs {
 		logs[i] = Reading{Log: log, After: c.after(log)}
 	}
-	s.store.backlog.Read(Request{Conn: c, Partition: c.Partition, Logs: logs})
+	s.store.backlog.Read(Request{Conn: c, Partition: c.attached.Partition, Logs: logs})
 }
 
 // gather keeps an event for the end of the round. When there are too many the round will not be the last.
@@ -55,7 +55,7 @@ func (s *shard) fill(c *Conn, r Round) {
 	case !r.Complete() || len(c.apart) > 0:
 	case last:
 		s.goLive(c, gathered)
-	case !s.parts[c.Partition].vouched:
+	case !s.parts[c.attached.Partition].vouched:
 		c.pollAt = s.now.Add(s.store.cfg.Poll)
 	}
 	s.touch(c)
@@ -79,9 +79,9 @@ func (s *shard) take(c *Conn, r Round) {
 		position := f.Position()
 		if position.After(c.filter) {
 			c.filter = position
-			c.queue.push(block{bytes: f.Block(c.Envelope), position: position, event: true})
+			c.queue.push(block{bytes: f.Block(c.attached.Envelope), position: position, event: true})
 		} else { // read again after a rewind
-			c.queue.push(block{bytes: f.Under(c.Envelope, c.filter), event: true})
+			c.queue.push(block{bytes: f.Under(c.attached.Envelope, c.filter), event: true})
 		}
 	}
 	s.replayed += len(r.Frames)
@@ -98,7 +98,7 @@ func (s *shard) tellGap(c *Conn, gap Gap, cursor event.Position) {
 	for i, log := range gap.Logs {
 		targets[i] = log.Target
 	}
-	c.queue.push(block{bytes: s.store.controls.Gap(c.Envelope, cursor, targets, gap.Reason)})
+	c.queue.push(block{bytes: s.store.controls.Gap(c.attached.Envelope, cursor, targets, gap.Reason)})
 	s.store.metrics.GapTold(gap.Reason, len(targets))
 }
 
@@ -108,7 +108,7 @@ func (s *shard) goLive(c *Conn, gathered []message) {
 	s.store.metrics.CatchingUp(-1)
 	if !c.toldLive {
 		c.toldLive = true
-		c.queue.push(block{bytes: s.store.controls.Live(c.Envelope, c.filter), position: c.filter})
+		c.queue.push(block{bytes: s.store.controls.Live(c.attached.Envelope, c.filter), position: c.filter})
 	}
 	for _, m := range gathered {
 		if c.state != live {
@@ -137,7 +137,7 @@ func (s *shard) fallBack(c *Conn) {
 // connection that has been given everything.
 func (s *shard) position(c *Conn) event.Position {
 	if c.state == live && len(c.queue.blocks) == 0 {
-		return c.filter.Later(s.parts[c.Partition].progress)
+		return c.filter.Later(s.parts[c.attached.Partition].progress)
 	}
 	return c.filter
 }
@@ -156,7 +156,7 @@ func (s *shard) distrust(c *Conn) {
 // doubt distrusts the relay of a partition until vouch.
 func (s *shard) doubt(partition int) {
 	for c := range s.conns {
-		if c.Partition == partition {
+		if c.attached.Partition == partition {
 			s.distrust(c)
 		}
 	}
@@ -167,7 +167,7 @@ func (s *shard) doubt(partition int) {
 func (s *shard) vouch(partition int) {
 	s.parts[partition].vouched = true
 	for c := range s.conns {
-		if c.Partition == partition && c.state == catching {
+		if c.attached.Partition == partition && c.state == catching {
 			c.pollAt = s.now
 			s.touch(c)
 		}

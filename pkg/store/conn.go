@@ -25,12 +25,12 @@ const (
 // Conn is one reader's connection. All fields belong to its shard's goroutine; the exported methods are safe for
 // concurrent use and never block.
 type Conn struct {
-	Attachment
 	timers
 
-	shard  *shard
-	state  state
-	places []int // where in the shard's readers of each log it stands
+	attached Attachment // what Attach was given
+	shard    *shard
+	state    state
+	places   []int // where in the shard's readers of each log it stands
 
 	queue   queue
 	blocked bool // the stream takes nothing until Writable
@@ -66,7 +66,7 @@ func newConn(s *shard, a Attachment) *Conn {
 	if start.IsZero() {
 		start = a.Fence
 	}
-	return &Conn{Attachment: a, shard: s, cursor: a.Cursor, filter: start, sure: start}
+	return &Conn{attached: a, shard: s, cursor: a.Cursor, filter: start, sure: start}
 }
 
 // Writable says that the stream can take bytes again. The stream's owner calls it.

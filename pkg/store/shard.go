@@ -149,8 +149,8 @@ func (s *shard) count(messages []message) {
 // attach begins a connection's life.
 func (s *shard) attach(c *Conn) {
 	s.conns[c] = struct{}{}
-	c.places = make([]int, len(c.Logs))
-	for place, log := range c.Logs {
+	c.places = make([]int, len(c.attached.Logs))
+	for place, log := range c.attached.Logs {
 		readers := s.readers[log]
 		if len(readers) == 0 {
 			s.store.route(log, s.number, true)
@@ -163,11 +163,11 @@ func (s *shard) attach(c *Conn) {
 		c.expires = s.now.Add(age - age/5 + jitter(age/5*2))
 	}
 	s.store.metrics.CatchingUp(+1)
-	c.queue.push(block{bytes: c.Hello, position: c.Cursor})
-	c.Hello = nil // thousands of connections have one
-	if c.Cursor.IsZero() {
-		s.tellGap(c, Gap{Reason: event.GapLost, Logs: c.Logs}, event.Position{})
-		c.queue.push(block{position: c.Fence})
+	c.queue.push(block{bytes: c.attached.Hello, position: c.attached.Cursor})
+	c.attached.Hello = nil // thousands of connections have one
+	if c.attached.Cursor.IsZero() {
+		s.tellGap(c, Gap{Reason: event.GapLost, Logs: c.attached.Logs}, event.Position{})
+		c.queue.push(block{position: c.attached.Fence})
 	}
 	if s.draining {
 		c.byeAt, c.reconnect = s.now, jitter(s.spread)
@@ -188,19 +188,19 @@ func (s *shard) end(c *Conn, reason Reason) {
 	if _, attached := s.conns[c]; attached {
 		s.forget(c)
 	}
-	c.Stream.Close()
+	c.attached.Stream.Close()
 	s.store.count.Add(-1)
-	if c.OnClose != nil {
-		c.OnClose(reason)
+	if c.attached.OnClose != nil {
+		c.attached.OnClose(reason)
 	}
 	// The wheel has c until its time comes, up to a whole turn: longer than all the rest is to be kept.
-	c.Attachment, c.places, c.queue, c.gathered = Attachment{}, nil, queue{}, nil
+	c.attached, c.places, c.queue, c.gathered = Attachment{}, nil, queue{}, nil
 	s.checkDrained()
 }
 
 func (s *shard) forget(c *Conn) {
 	delete(s.conns, c)
-	for place, log := range c.Logs {
+	for place, log := range c.attached.Logs {
 		readers := s.readers[log]
 		last := readers[len(readers)-1]
 		hole := c.places[place]
@@ -238,7 +238,7 @@ func (s *shard) relay(c *Conn, f Frame) {
 	if !position.IsZero() && !position.After(c.filter) {
 		return // the same event, for another target of this reader
 	}
-	b := block{bytes: f.Block(c.Envelope), position: position, event: true, relayed: true}
+	b := block{bytes: f.Block(c.attached.Envelope), position: position, event: true, relayed: true}
 	if c.queue.bytes > 0 && c.queue.bytes+len(b.bytes) > s.store.cfg.BufferBytes {
 		s.flush(c) // much may have been queued in this batch
 		if c.queue.bytes > 0 && c.queue.bytes+len(b.bytes) > s.store.cfg.BufferBytes {
@@ -269,7 +269,7 @@ func (s *shard) flush(c *Conn) {
 		n := 0
 		if bytes > 0 {
 			var err error
-			if n, err = c.Stream.Write(vector); err != nil {
+			if n, err = c.attached.Stream.Write(vector); err != nil {
 				c.blocked = true
 				s.doom(c, ReasonGone)
 				return

@@ -101,7 +101,7 @@ func (s *shard) look(c *Conn) {
 func (s *shard) ping(c *Conn) {
 	at := s.position(c)
 	c.filter = at
-	c.queue.push(block{bytes: s.store.controls.Ping(c.Envelope, at), position: at})
+	c.queue.push(block{bytes: s.store.controls.Ping(c.attached.Envelope, at), position: at})
 }
 
 // bye ends a connection once it has taken what is queued and its goodbye, or after closeTimeout.
@@ -114,7 +114,7 @@ func (s *shard) bye(c *Conn, reason Reason, reconnect time.Duration) {
 	}
 	c.scatter()
 	c.state, c.goodbye, c.endBy = ending, reason, s.now.Add(closeTimeout)
-	c.queue.push(block{bytes: s.store.controls.Bye(c.Envelope, reason.String(), reconnect)})
+	c.queue.push(block{bytes: s.store.controls.Bye(c.attached.Envelope, reason.String(), reconnect)})
 	s.touch(c)
 }
 
