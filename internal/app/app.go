@@ -78,7 +78,7 @@ func (a *App) server(h http.Handler) *http.Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    a.cfg.Limits.HeaderBytes,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), // panics of handlers among them
 		Protocols:         new(http.Protocols),
 	}
 	s.Protocols.SetHTTP1(true)
