@@ -159,8 +159,6 @@ type Capabilities struct {
 	RetentionAge time.Duration
 	// KeyAge is how long a publication's key is remembered, at least.
 	KeyAge time.Duration
-	// Durable says that the logs survive the engine: another engine on the same store finds them.
-	Durable bool
 }
 
 // Tickets keeps small values that can be taken once. It is safe for concurrent use.

@@ -47,6 +47,3 @@ func (r Reason) String() string {
 		return "unknown"
 	}
 }
-
-// Reconnect reports whether the reader is asked to come back.
-func (r Reason) Reconnect() bool { return r/100 == 2 }

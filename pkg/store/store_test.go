@@ -284,6 +284,47 @@ func TestARewindDuringARoundIsKeptForTheNext(t *testing.T) {
 	})
 }
 
+func TestARewindFindsWhatWasMissedBeforeALaterRound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.store.Vouched(0)
+		r := w.attach(100, plenty, "a", "b")
+		w.append(101, "a") // missed
+		w.publish(102, "b")
+		require.Equal(t, "[hello][live @100][102 b]", r.text())
+		w.store.Doubt(0)
+		w.store.Vouched(0)
+		require.Empty(t, r.text(), "the round read on from 102")
+		w.store.Rewind(logName("a"), at(100), at(101))
+		w.publish(103, "a")
+		require.Equal(t, "[101 a under 102][103 a]", r.text())
+	})
+}
+
+func TestADoubtKeepsWhatCameFromTheLogs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.store.Vouched(0)
+		r := w.attach(100, plenty, "a", "b")
+		for i := range 3 {
+			w.append(101+i, "a") // missed
+		}
+		w.publish(110, "b")
+		require.Equal(t, "[hello][live @100][110 b]", r.text())
+		r.mu.Lock()
+		r.room = 3
+		r.mu.Unlock()
+		w.store.Rewind(logName("a"), at(100), at(103))
+		require.Equal(t, "[10", r.text(), "live again, and its socket is full")
+		w.store.Doubt(0)
+		w.store.Vouched(0)
+		r.give(plenty)
+		require.Equal(t, "1 a under 110][102 a under 110][103 a under 110]", r.text(), "its cursor has passed them: no round would read them again")
+	})
+}
+
 func TestALongRewindIsReadToItsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
