@@ -79,7 +79,7 @@ func TestPagesAreReadAtTheReadersPace(t *testing.T) {
 		r := w.attach(100, len("[hello]")+3, "a")
 		require.Equal(t, "[hello][10", r.text())
 		require.Equal(t, 1, w.number(&w.reads), "nothing more is read before this is taken")
-		r.give(plenty)
+		r.give()
 		require.Equal(t, "1 a][102 a][103 a][104 a][105 a][106 a][live @106]", r.text())
 	})
 }
@@ -144,7 +144,7 @@ func TestADoubtDropsWhatIsNotBegunAndReadsItAgain(t *testing.T) {
 		w.mu.Lock()
 		w.logs = []entry{{101, "a"}, {102, "a"}, {103, "a"}} // 102 was never relayed
 		w.mu.Unlock()
-		r.give(plenty)
+		r.give()
 		require.Equal(t, "1 a][102 a][103 a]", r.text(), "the begun block is finished, the other is read again, behind what was missed")
 	})
 }
@@ -178,7 +178,7 @@ func TestASlowReaderCostsACursorAndMissesNothing(t *testing.T) {
 		want := "[hello][live @100]" + events(101, 150)
 		require.Equal(t, want, quick.text())
 		require.Equal(t, 1, w.number(&w.catching), "it waits for its socket with nothing but a cursor")
-		slow.give(plenty)
+		slow.give()
 		require.Equal(t, want, slow.text())
 		require.Zero(t, w.number(&w.catching))
 	})
@@ -320,7 +320,7 @@ func TestADoubtKeepsWhatCameFromTheLogs(t *testing.T) {
 		require.Equal(t, "[10", r.text(), "live again, and its socket is full")
 		w.store.Doubt(0)
 		w.store.Vouched(0)
-		r.give(plenty)
+		r.give()
 		require.Equal(t, "1 a under 110][102 a under 110][103 a under 110]", r.text(), "its cursor has passed them: no round would read them again")
 	})
 }

@@ -265,10 +265,10 @@ func (r *reader) Write(blocks [][]byte) (taken int, err error) {
 
 func (r *reader) Close() { r.mu.Lock(); r.closed = true; r.mu.Unlock() }
 
-// give makes room for more.
-func (r *reader) give(room int) {
+// give makes room for all that waits.
+func (r *reader) give() {
 	r.mu.Lock()
-	r.room += room
+	r.room = plenty
 	r.mu.Unlock()
 	r.conn.Writable()
 	synctest.Wait()
