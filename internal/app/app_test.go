@@ -128,7 +128,7 @@ type running struct {
 	log    *journal
 }
 
-// run runs a node and waits until it listens.
+// run runs a node and waits until it is ready: a stream that comes before is told to come back.
 func run(t *testing.T, cfg config.Config) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -146,6 +146,10 @@ func run(t *testing.T, cfg config.Config) *running {
 		return false
 	}, patience, time.Millisecond)
 	r.client = newClient(t, strings.TrimPrefix(listening.URL, "http://"), listening.Admin)
+	require.Eventually(t, func() bool {
+		status, _ := r.get(t, r.url+"/readyz")
+		return status == http.StatusOK
+	}, patience, time.Millisecond)
 	return r
 }
 
