@@ -197,7 +197,7 @@ func (s *session) startNode(settings []string) {
 	var ports []string
 	require.True(s.t, s.node.await(func(text string) bool {
 		ports = listening.FindStringSubmatch(text)
-		return ports != nil
+		return ports != nil && strings.Contains(text, "relay vouched for") // ready, too
 	}), s.node)
 	s.address = strings.NewReplacer("localhost:8080", "localhost:"+ports[1], "localhost:8081", "localhost:"+ports[2])
 }
