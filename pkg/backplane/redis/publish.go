@@ -1,0 +1,268 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/pushstream/pushstream/pkg/backplane"
+	"github.com/pushstream/pushstream/pkg/event"
+)
+
+const (
+	// maxCallEvents and maxCallBytes bound how long one call keeps the server from everybody else: about a millisecond.
+	maxCallEvents = 128
+	maxCallBytes  = 256 << 10
+)
+
+// Publish appends and relays. What waits while a call is under way is committed together with the next one, so the more is
+// published, the less each event costs.
+func (e *Engine) Publish(ctx context.Context, publications []backplane.Publication) []backplane.Result {
+	results := make([]backplane.Result, len(publications))
+	if e.isClosed() {
+		failAll(results, fmt.Errorf("publish: %w", backplane.ErrClosed))
+		return results
+	}
+	r := &request{publications: publications, results: make([]backplane.Result, len(publications)), waits: len(publications), done: make(chan struct{})}
+	if len(publications) == 0 {
+		return results
+	}
+	for i := range publications {
+		e.partitionOf(publications[i].Tenant).commits.add(&item{request: r, publication: &publications[i], index: i})
+	}
+	select {
+	case <-r.done:
+		return r.results
+	case <-ctx.Done():
+		// The call may be under way: its outcome is nobody's business any more.
+		failAll(results, fmt.Errorf("publish: %w: %w", backplane.ErrUnavailable, ctx.Err()))
+		return results
+	}
+}
+
+func failAll(results []backplane.Result, err error) {
+	for i := range results {
+		results[i].Err = err
+	}
+}
+
+// request is what one caller of Publish waits for.
+type request struct {
+	publications []backplane.Publication
+	done         chan struct{} // closed when no publication waits
+
+	mu      sync.Mutex
+	results []backplane.Result
+	waits   int
+}
+
+// item is one publication of a request.
+type item struct {
+	request     *request
+	publication *backplane.Publication
+	index       int
+}
+
+func (it *item) answer(r backplane.Result) {
+	q := it.request
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.results[it.index] = r
+	q.waits--
+	if q.waits == 0 {
+		close(q.done)
+	}
+}
+
+// commits takes the publications of one partition to the server, one call at a time.
+type commits struct {
+	partition *partition
+	lane      lane
+
+	mu      sync.Mutex
+	waiting []*item
+	working bool
+}
+
+// lane numbers calls, so that a call can be repeated and none is executed twice.
+type lane struct {
+	name   string
+	number uint64
+}
+
+func newLane() lane { return lane{name: rand.Text()[:12]} }
+
+// add queues an item, and begins to work if nobody does.
+func (c *commits) add(it *item) {
+	e := c.partition.engine
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = append(c.waiting, it)
+	if !c.working {
+		c.working = true
+		e.work.Go(c.run) // ends when nothing waits; joined by Close
+	}
+}
+
+func (c *commits) run() {
+	ctx, cancel := c.partition.engine.alive(context.Background())
+	defer cancel()
+	for {
+		items := c.next()
+		if items == nil {
+			return
+		}
+		c.commit(ctx, &c.lane, items)
+	}
+}
+
+// next takes as much as one call may have, in the order in which it came.
+func (c *commits) next() []*item {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	bytes, n := 0, 0
+	for n < len(c.waiting) && n < maxCallEvents && bytes < maxCallBytes {
+		bytes += c.waiting[n].publication.Event.Size()
+		n++
+	}
+	if n == 0 {
+		c.waiting, c.working = nil, false
+		return nil
+	}
+	taken := c.waiting[:n:n]
+	c.waiting = c.waiting[n:]
+	return taken
+}
+
+// commit makes one call of items, and answers them. A call whose outcome is unknown is repeated, under the same number,
+// until it is known or the time is over.
+func (c *commits) commit(ctx context.Context, l *lane, items []*item) {
+	e := c.partition.engine
+	ctx, cancel := context.WithTimeout(ctx, e.config.PublishTimeout)
+	defer cancel()
+	l.number++
+	i := c.partition.publishing(*l, items)
+	for attempt := 0; ; attempt++ {
+		r, err := e.once(ctx, i)
+		if err == nil {
+			e.metrics.Committed(len(items))
+			c.partition.witness.see(r.head)
+			c.settle(items, r)
+			return
+		}
+		switch f := faultOf(err); {
+		case f == faultMoving && len(items) > 1:
+			c.apart(items)
+			return
+		case f == faultMoving:
+			l.number++ // it was refused: this is another call
+			i.args[2] = l.number
+		case f == faultRefused, f == faultFinal:
+			refuse(items, e.outcome(ctx, err))
+			return
+		}
+		if !pause(ctx, attempt) {
+			refuse(items, e.outcome(ctx, err))
+			return
+		}
+	}
+}
+
+// apart commits each request's items by themselves, in their order: those for keys that exist do not wait for those that
+// have to, until their slot has been moved.
+func (c *commits) apart(items []*item) {
+	e := c.partition.engine
+	byRequest := make(map[*request][]*item)
+	for _, it := range items {
+		byRequest[it.request] = append(byRequest[it.request], it)
+	}
+	for _, own := range byRequest {
+		e.work.Go(func() { // ends within PublishTimeout for each; joined by Close
+			ctx, cancel := e.alive(context.Background())
+			defer cancel()
+			l := newLane()
+			for i := range own {
+				c.commit(ctx, &l, own[i:i+1])
+			}
+		})
+	}
+}
+
+func refuse(items []*item, err error) {
+	for _, it := range items {
+		it.answer(backplane.Result{Err: fmt.Errorf("publish: %w", err)})
+	}
+}
+
+// publishing encodes a call: see the function.
+func (p *partition) publishing(l lane, items []*item) invocation {
+	e := p.engine
+	i := invocation{function: e.functions.publish, keys: []string{p.names.head, p.names.calls, p.names.keys[0], p.names.keys[1]}}
+	if e.config.Acknowledge == AcknowledgeReplica {
+		i.replicas = e.config.Replicas
+	}
+	fixed := len(i.keys)
+	i.args = append(make([]any, 0, 3+6*len(items)), e.settings, l.name, l.number)
+	numbers := make(map[event.LogName]string, len(items))
+	for _, it := range items {
+		pub := it.publication
+		logs := make([]string, len(pub.Targets))
+		for n, target := range pub.Targets {
+			name := event.LogName{Tenant: pub.Tenant, Target: target}
+			number, found := numbers[name]
+			if !found {
+				i.keys = append(i.keys, p.names.log(name))
+				number = strconv.Itoa(len(i.keys) - fixed)
+				numbers[name] = number
+			}
+			logs[n] = number
+		}
+		mode := ""
+		if pub.LiveOnly {
+			mode = "live"
+		}
+		i.args = append(i.args, strings.Join(logs, " "), pub.Event.Type.String(), pub.Event.Data.Bytes(), pub.Event.Meta.String(), pub.Key, mode)
+	}
+	return i
+}
+
+// settle answers items with the results of their call.
+func (c *commits) settle(items []*item, r reply) {
+	for n, it := range items {
+		if n >= len(r.rest) {
+			it.answer(backplane.Result{Err: fmt.Errorf("publish: redis: %w: %d results for %d events", backplane.ErrUnavailable, len(r.rest), len(items))})
+			continue
+		}
+		text, _ := r.rest[n].(string)
+		positions, err := parseResult(text, it.publication)
+		if err != nil {
+			err = fmt.Errorf("publish: redis: %w: %w", backplane.ErrUnavailable, err)
+		}
+		it.answer(backplane.Result{Positions: positions, Err: err})
+	}
+}
+
+func parseResult(text string, p *backplane.Publication) ([]event.Position, error) {
+	if failed, message := strings.CutPrefix(text, "!"); message {
+		return nil, errors.New(failed)
+	}
+	if p.LiveOnly {
+		return nil, nil
+	}
+	words := strings.Fields(text)
+	if len(words) != len(p.Targets) {
+		return nil, fmt.Errorf("%d positions for %d targets", len(words), len(p.Targets))
+	}
+	positions := make([]event.Position, len(words))
+	for i, w := range words {
+		var err error
+		if positions[i], err = event.ParsePosition(w); err != nil {
+			return nil, err
+		}
+	}
+	return positions, nil
+}

@@ -1,0 +1,76 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pushstream/pushstream/pkg/backplane"
+)
+
+// Run relays until ctx ends or the engine is closed. It comes back from everything that may pass. What does not, like a
+// server that is too old or lacks rights, ends it while a partition's relay has never worked; after that it is logged, since
+// it may be put right.
+func (e *Engine) Run(ctx context.Context, sink backplane.Sink) error {
+	if e.isClosed() {
+		return fmt.Errorf("run: %w", backplane.ErrClosed)
+	}
+	if !e.running.CompareAndSwap(false, true) {
+		return fmt.Errorf("run: %w", backplane.ErrRunning)
+	}
+	defer e.running.Store(false)
+	alive, cancel := e.alive(ctx)
+	defer cancel()
+	errs := make([]error, len(e.partitions))
+	var all sync.WaitGroup
+	for i, p := range e.partitions {
+		all.Go(func() { // joined below
+			if errs[i] = p.run(alive, sink); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	switch err := errors.Join(errs...); {
+	case err != nil:
+		return fmt.Errorf("run: redis: %w", err)
+	case e.isClosed() && ctx.Err() == nil:
+		return fmt.Errorf("run: %w", backplane.ErrClosed)
+	default:
+		return nil
+	}
+}
+
+// run has one session after the other.
+func (p *partition) run(ctx context.Context, sink backplane.Sink) error {
+	const steady = 10 * time.Second // a session that lasted so long makes the next one come at once
+	ever := false
+	for attempt := 0; ctx.Err() == nil; attempt++ {
+		began := time.Now()
+		vouched, err := p.relay(ctx, sink, !ever)
+		ever = ever || vouched
+		if vouched {
+			sink.Doubt(p.number, err.Error())
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if faultOf(err) == faultFinal && !ever {
+			return fmt.Errorf("partition %d: %w%s", p.number, err, cure(err))
+		}
+		p.engine.log.Warn("no relay; connecting again", slog.Int("partition", int(p.number)), slog.String("cause", err.Error()+cure(err)))
+		if time.Since(began) > steady {
+			attempt = 0
+		}
+		if !pause(ctx, attempt) {
+			break
+		}
+	}
+	p.mu.Lock()
+	p.doubtful = time.Time{} // nothing is asked of the relay any more
+	p.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,334 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/pushstream/pushstream/pkg/backplane"
+	"github.com/pushstream/pushstream/pkg/event"
+)
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// session is one connection of the relay, from its making to its end. It is never mended: any sign of trouble ends it, and
+// the next one begins from nothing.
+//
+// Three goroutines work on it: one reads the connection and alone calls the sink, one asks for channels and gives them
+// back, one sends canaries. None of them waits for another one's work.
+type session struct {
+	partition *partition
+	sink      backplane.Sink
+	client    *goredis.Client
+	pubsub    *goredis.PubSub
+	run       string // the server that relays
+	canary    string // the channel of this session's canaries
+
+	broken chan struct{} // closed when the session is over
+	cause  error         // why; to be read after broken
+	once   sync.Once
+	hurry  chan struct{} // a token asks for a canary at once
+	wake   chan struct{} // a token says that channels are wanted or left, or that a chunk is confirmed
+	sent   atomic.Int64  // when the last canary went out, in nanoseconds since 1970
+	dog    *time.Timer   // ends the session when no canary has come for too long
+
+	// The partition's mutex guards the rest.
+	phase     phase
+	wanted    []*channel      // to be asked for
+	lingering []*channel      // left, in that order
+	pending   map[string]bool // asked for or given back, not confirmed
+}
+
+// phase is how far a session is.
+type phase int
+
+const (
+	phaseBulk       phase = iota // all that was joined is being asked for; joins do not wait
+	phaseSettled                 // all that was joined is confirmed; joins wait from now on
+	phaseConfirming              // so is the canaries' channel: the canary is awaited
+	phaseVouched                 // the canary has come
+)
+
+// chunk is the most channels that are asked for in one command: with 100,000 in one, Redis answered nobody for 112 ms.
+const chunk = 500
+
+// confirmTimeout is how long a chunk may take to be confirmed.
+const confirmTimeout = 3 * time.Second
+
+// relay has one session, and reports whether it was vouched for. The error says why it ended.
+func (p *partition) relay(ctx context.Context, sink backplane.Sink, first bool) (vouched bool, err error) {
+	s, err := p.connect(ctx, sink)
+	if err != nil {
+		return false, err
+	}
+	if err = s.test(ctx, first); err != nil {
+		s.close()
+		return false, err
+	}
+	p.begin(s)
+	var workers sync.WaitGroup // joined below
+	workers.Go(func() { s.fail(s.subscribe(ctx)) })
+	workers.Go(func() { s.fail(s.sing(ctx)) })
+	workers.Go(func() {
+		<-s.broken
+		s.close() // ends the read
+	})
+	s.fail(s.read())
+	s.dog.Stop()
+	workers.Wait()
+	vouched = s.phase == phaseVouched // nobody else is left
+	if vouched {
+		p.engine.metrics.RelayUp(-1)
+	}
+	p.end()
+	return vouched, s.cause
+}
+
+// connect makes the connection. The dialer works once: the client would mend a connection by itself, and silently.
+func (p *partition) connect(ctx context.Context, sink backplane.Sink) (*session, error) {
+	e := p.engine
+	options, err := e.servers.primary(ctx, p.names.head)
+	if err != nil {
+		return nil, fmt.Errorf("find the primary: %w", err)
+	}
+	s := &session{
+		partition: p, sink: sink, canary: p.names.base + "node:" + newLane().name,
+		broken: make(chan struct{}), hurry: make(chan struct{}, 1), wake: make(chan struct{}, 1), pending: make(map[string]bool),
+	}
+	dial := e.dialRelay
+	if dial == nil {
+		dial = goredis.NewDialer(options)
+	}
+	var dialed atomic.Bool
+	options.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dialed.Swap(true) {
+			return nil, errors.New("the connection of the relay is lost")
+		}
+		return dial(ctx, network, address)
+	}
+	var checked error
+	options.OnConnect = func(ctx context.Context, cn *goredis.Conn) error {
+		info, err := cn.Info(ctx).Result()
+		if err != nil {
+			checked = err
+			return err
+		}
+		s.run = infoField(info, "run_id")
+		checked = p.check(options.Addr, info)
+		return checked
+	}
+	s.client = goredis.NewClient(options)
+	s.pubsub = s.client.Subscribe(ctx)
+	s.dog = time.AfterFunc(time.Hour, func() { s.fail(errors.New("no canary has come back over the relay")) })
+	s.dog.Stop()
+	if err := s.pubsub.Ping(ctx); err != nil {
+		s.close()
+		if checked != nil {
+			err = checked
+		}
+		return nil, fmt.Errorf("connect to %s: %w", options.Addr, err)
+	}
+	return s, nil
+}
+
+func (s *session) close() {
+	s.dog.Stop()
+	// Errors say that the connection is broken.
+	_ = s.pubsub.Close()
+	_ = s.client.Close()
+}
+
+// fail ends the session. The first cause counts.
+func (s *session) fail(cause error) {
+	s.once.Do(func() {
+		s.cause = cause
+		close(s.broken)
+	})
+}
+
+// test calls the canary function without a channel: it says whether the functions work and fit this deployment.
+func (s *session) test(ctx context.Context, first bool) error {
+	r, err := s.call(ctx, "", first)
+	if err != nil {
+		return err
+	}
+	if r.run != s.run {
+		return errElsewhere
+	}
+	return nil
+}
+
+// call executes the canary function.
+func (s *session) call(ctx context.Context, channel string, set bool) (reply, error) {
+	p := s.partition
+	e := p.engine
+	mode := ""
+	if set {
+		mode = "set"
+	}
+	i := invocation{
+		function: e.functions.canary,
+		keys:     []string{p.names.head, p.names.calls, p.names.keys[0], p.names.keys[1]},
+		args:     []any{e.settings, mode, channel},
+	}
+	testimony := p.witness.testimony()
+	for _, position := range testimony {
+		i.args = append(i.args, position.String())
+	}
+	r, err := e.once(ctx, i)
+	p.answered(err == nil)
+	if err == nil {
+		p.witness.see(r.head)
+		p.witness.heard(testimony)
+	}
+	return r, err
+}
+
+// sing sends canaries once the canaries' channel is confirmed.
+func (s *session) sing(ctx context.Context) error {
+	interval := time.NewTicker(s.partition.engine.config.CanaryInterval)
+	defer interval.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.broken:
+			return nil
+		case <-s.hurry:
+		case <-interval.C:
+		}
+		if !s.confirming() {
+			continue
+		}
+		s.sent.Store(time.Now().UnixNano())
+		r, err := s.call(ctx, s.canary, false)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			s.partition.engine.log.Debug("canary", slog.Any("error", err)) // the dog barks if it goes on
+		case err == nil && r.run != s.run:
+			return fmt.Errorf("the functions are %w", errElsewhere)
+		}
+	}
+}
+
+func (s *session) confirming() bool {
+	s.partition.mu.Lock()
+	defer s.partition.mu.Unlock()
+	return s.phase >= phaseConfirming
+}
+
+// read takes everything that comes, until the connection ends.
+func (s *session) read() error {
+	for {
+		message, err := s.pubsub.Receive(context.Background()) // ended by close
+		if err != nil {
+			return fmt.Errorf("read the relay: %w", err)
+		}
+		switch m := message.(type) {
+		case *goredis.Subscription:
+			if err := s.acknowledged(m); err != nil {
+				return err
+			}
+		case *goredis.Message:
+			if err := s.take(m.Channel, m.Payload); err != nil {
+				return err
+			}
+		case *goredis.Pong:
+		}
+	}
+}
+
+func (s *session) take(channel, payload string) error {
+	switch channel {
+	case s.canary:
+		return s.returned(payload)
+	case s.partition.names.signals:
+		s.signal(payload)
+		return nil
+	default:
+		s.pass(channel, payload)
+		return nil
+	}
+}
+
+// returned takes a canary.
+func (s *session) returned(payload string) error {
+	r, err := parseReply([]any{payload})
+	if err != nil {
+		return err
+	}
+	if r.run != s.run {
+		return fmt.Errorf("a canary was %w", errElsewhere)
+	}
+	p := s.partition
+	p.engine.metrics.Canary(time.Since(time.Unix(0, s.sent.Load())))
+	s.dog.Reset(p.engine.config.CanaryTimeout)
+	p.witness.see(r.head)
+	p.mu.Lock()
+	began := s.phase == phaseConfirming
+	if began {
+		s.phase = phaseVouched
+	}
+	p.doubtful = time.Time{}
+	p.mu.Unlock()
+	if began {
+		p.engine.metrics.RelayUp(1)
+		s.sink.Vouched(p.number, r.head)
+	}
+	s.sink.Progress(p.number, r.head)
+	return nil
+}
+
+// signal takes a message to all nodes. A mark says that the store has lost what somebody knew of: every connection looks
+// whether its cursor is concerned.
+func (s *session) signal(payload string) {
+	at, marked := strings.CutPrefix(payload, "mark ")
+	head, err := event.ParsePosition(at)
+	if !marked || err != nil {
+		s.partition.engine.metrics.Passed(ResultUnreadable)
+		return
+	}
+	if s.vouched() {
+		s.partition.engine.log.Warn("Redis has lost events; readers that may have missed them are told", slog.Int("partition", int(s.partition.number)))
+		s.sink.Doubt(s.partition.number, "Redis has lost events")
+		s.sink.Vouched(s.partition.number, head)
+	}
+}
+
+func (s *session) vouched() bool {
+	s.partition.mu.Lock()
+	defer s.partition.mu.Unlock()
+	return s.phase == phaseVouched
+}
+
+// pass takes a message of a log's channel. Before the relay is vouched for, nobody counts on it.
+func (s *session) pass(channel, payload string) {
+	p := s.partition
+	p.mu.Lock()
+	c := p.channels[channel]
+	heard := c != nil && c.joins > 0 && s.phase == phaseVouched
+	p.mu.Unlock()
+	if !heard {
+		return
+	}
+	entry, err := parseMessage(c.log, payload)
+	if err != nil {
+		p.engine.unreadable("message", c.log, err)
+		return
+	}
+	if entry.Position.IsZero() {
+		p.engine.metrics.Passed(ResultLive)
+	} else {
+		p.engine.metrics.Passed(ResultRelayed)
+		p.witness.see(entry.Position)
+	}
+	s.sink.Relay(entry)
+}
