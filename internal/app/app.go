@@ -15,7 +15,6 @@ import (
 	"github.com/pushstream/pushstream/internal/config"
 	"github.com/pushstream/pushstream/internal/httpapi"
 	"github.com/pushstream/pushstream/internal/metrics"
-	"github.com/pushstream/pushstream/pkg/backplane/memory"
 	"github.com/pushstream/pushstream/pkg/broker"
 )
 
@@ -34,7 +33,7 @@ const (
 type App struct {
 	cfg    config.Config
 	log    *slog.Logger
-	engine *memory.Engine
+	engine engine
 	broker *broker.Broker
 	health *httpapi.Health
 	api    *httpapi.API
@@ -53,19 +52,19 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("check configuration: %w", err)
 	}
-	engine, err := memory.New(memoryConfig(cfg))
-	if err != nil {
-		return nil, fmt.Errorf("make backplane: %w", err)
-	}
 	m, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
 	}
-	b, err := broker.New(brokerConfig(cfg), engine, engine.Capabilities().Partitions, log, m)
+	e, err := newEngine(cfg, log, m)
+	if err != nil {
+		return nil, err
+	}
+	b, err := broker.New(brokerConfig(cfg), e, e.partitions, log, m)
 	if err != nil {
 		return nil, fmt.Errorf("make broker: %w", err)
 	}
-	a := &App{cfg: cfg, log: log, engine: engine, broker: b, health: httpapi.NewHealth(b), failed: make(chan error, 3)}
+	a := &App{cfg: cfg, log: log, engine: e, broker: b, health: httpapi.NewHealth(readiness{b, e}), failed: make(chan error, 3)}
 	a.api = httpapi.New(apiConfig(cfg), b, auth.Development{Insecure: cfg.InsecureDev, Origins: cfg.CORS.Origins}, a.health, log, m)
 	a.public = a.server(a.api.Handler())
 	a.admin = a.server(httpapi.Admin(a.health, m.Handler(), string(cfg.AdminToken), log))
@@ -131,16 +130,19 @@ func (a *App) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	a.running.add("backplane", func(context.Context) error { a.engine.Close(); return nil })
+	a.running.add("backplane", func(context.Context) error { return a.engine.close() })
 	a.running.add("streams", func(ctx context.Context) error { return ignoreEnded(a.api.Wait(ctx)) })
 	a.runBroker(ctx)
+	if a.engine.ingest != nil {
+		a.background(ctx, "ingest", func(ctx context.Context) { a.engine.ingest(ctx, a.broker.Publish) })
+	}
 	if a.publicAddress, err = a.listen(ctx, "public", "listen", a.cfg.Listen, a.public); err != nil {
 		return err
 	}
 	a.running.add("readers", a.drain)
 	a.warn()
 	a.log.InfoContext(ctx, "listening", slog.String("url", "http://"+a.publicAddress), slog.String("admin", a.adminAddress),
-		slog.String("node", a.cfg.Node), slog.String("backplane", "embedded"), slog.Bool("development", true))
+		slog.String("node", a.cfg.Node), slog.String("backplane", a.engine.name), slog.Bool("development", true))
 	return nil
 }
 
@@ -157,15 +159,22 @@ func (a *App) warn() {
 
 // runBroker runs the broker until the lifecycle ends it.
 func (a *App) runBroker(ctx context.Context) {
+	a.background(ctx, "broker", func(ctx context.Context) {
+		if err := a.broker.Run(ctx); err != nil {
+			a.failed <- err
+		}
+	})
+}
+
+// background does something until the lifecycle ends it.
+func (a *App) background(ctx context.Context, name string, do func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { // joined by the closer below
 		defer close(done)
-		if err := a.broker.Run(ctx); err != nil {
-			a.failed <- err
-		}
+		do(ctx)
 	}()
-	a.running.add("broker", func(context.Context) error {
+	a.running.add(name, func(context.Context) error {
 		cancel()
 		<-done
 		return nil

@@ -4,6 +4,7 @@ import (
 	"github.com/pushstream/pushstream/internal/config"
 	"github.com/pushstream/pushstream/internal/httpapi"
 	"github.com/pushstream/pushstream/pkg/backplane/memory"
+	"github.com/pushstream/pushstream/pkg/backplane/redis"
 	"github.com/pushstream/pushstream/pkg/broker"
 )
 
@@ -15,6 +16,21 @@ func memoryConfig(cfg config.Config) memory.Config {
 	c.RetentionAge = cfg.Retention.Age
 	c.RetentionBytes = cfg.Retention.Bytes
 	c.KeyAge = cfg.Publish.KeyAge
+	return c
+}
+
+func redisConfig(cfg config.Config) redis.Config {
+	c := redis.DefaultConfig()
+	c.URL = string(cfg.Redis)
+	c.Prefix = cfg.Backplane.Prefix
+	c.Partitions = cfg.Backplane.Partitions
+	c.Acknowledge = redis.Acknowledge(cfg.Backplane.Acknowledge)
+	c.Replicas = cfg.Backplane.Replicas
+	c.AllowEviction = cfg.Backplane.AllowEviction
+	c.RetentionLength = cfg.Retention.Length
+	c.RetentionAge = cfg.Retention.Age
+	c.KeyAge = cfg.Publish.KeyAge
+	c.PublishTimeout = cfg.Publish.Timeout
 	return c
 }
 

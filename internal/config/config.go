@@ -28,11 +28,17 @@ type Config struct {
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; default empty for none.
 	TrustedProxies []netip.Prefix
 
+	// Redis is the URL of the Redis that nodes share (see redis.CheckURL); default empty for the embedded backplane. It may
+	// hold a password.
+	Redis Secret
+
+	// Backplane sets how Redis is used.
+	Backplane Backplane
 	// Log sets what is logged, and how.
 	Log Log
 	// Stream sets how readers are served.
 	Stream Stream
-	// Retention bounds the logs of the embedded backplane.
+	// Retention bounds the logs.
 	Retention Retention
 	// Publish sets how events are taken.
 	Publish Publish
@@ -42,6 +48,22 @@ type Config struct {
 	CORS CORS
 	// Drain sets how a node goes.
 	Drain Drain
+}
+
+// Backplane sets how Redis is used. Nothing of it matters to the embedded backplane.
+type Backplane struct {
+	// Prefix begins the names of all keys and channels, 1 to 100 of A-Z, a-z, 0-9, -, _ and dots; default pushstream.
+	Prefix string
+	// Partitions is how many clocks and relays there are, 1 to 1024, the same on every node and for ever; default 1.
+	Partitions int
+	// Acknowledge is what an event has to reach before it is acknowledged, primary or replica; default primary.
+	Acknowledge string
+	// Replicas is how many replicas have to confirm at level replica, 1 to 100; default 1.
+	Replicas int
+	// AllowEviction accepts a Redis that evicts keys; default false.
+	AllowEviction bool
+	// Ingest publishes what is added to the stream PREFIX:ingest; default true.
+	Ingest bool
 }
 
 // Log sets what is logged to standard error.
@@ -74,13 +96,13 @@ type Stream struct {
 	InboxBytes int
 }
 
-// Retention bounds the logs of the embedded backplane.
+// Retention bounds the logs.
 type Retention struct {
 	// Length is the most events that one log keeps, 1 to 1000000; default 1000.
 	Length int
 	// Age is how long a log is kept after its last event, 1s to 8760h; default 24h.
 	Age time.Duration
-	// Bytes is the size of the events of all logs together, 1MiB to 1024GiB; default 256MiB.
+	// Bytes is the size of the events of all logs together, in the embedded backplane, 1MiB to 1024GiB; default 256MiB.
 	Bytes int
 }
 
@@ -141,6 +163,7 @@ func Default() Config {
 		Listen: "127.0.0.1:8080",
 		Admin:  "127.0.0.1:8081",
 		Node:   nodeName(),
+		Backplane: Backplane{Prefix: "pushstream", Partitions: 1, Acknowledge: "primary", Replicas: 1, Ingest: true},
 		Log:    Log{Level: "info", Format: "auto"},
 		Stream: Stream{
 			Heartbeat:    15 * time.Second,

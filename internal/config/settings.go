@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/pushstream/pushstream/pkg/backplane/redis"
 )
 
 // setting is one row of the table.
@@ -117,14 +119,33 @@ func settings(c *Config) []setting {
 		node,
 		many("trusted_proxies", &list[netip.Prefix]{at: &c.TrustedProxies, parse: parsePrefix, format: netip.Prefix.String},
 			"Networks, or single addresses, of proxies whose `X-Forwarded-For` is believed."),
+		text("redis", &c.Redis, checkRedis, "URL of the Redis or Valkey, 7 or later, that nodes share: `redis://HOST:6379`, `redis+sentinel://HOST:26379?master_name=NAME` or "+
+			"`redis+cluster://HOST:6379`, with `rediss` for TLS, `USER:PASSWORD@` before the host, and further addresses as `addr`. Empty for the embedded backplane, which is for one node."),
 
 		text("log.level", &c.Log.Level, oneOf("debug", "info", "warn", "error"), "The least severe level that is logged: `debug`, `info`, `warn` or `error`."),
 		text("log.format", &c.Log.Format, oneOf("auto", "json", "console"), "`json`, `console`, or `auto`: console on a terminal, json elsewhere."),
 	}
-	for _, group := range [][]setting{streamSettings(&c.Stream), storeSettings(c), limitSettings(&c.Limits), edgeSettings(c)} {
+	for _, group := range [][]setting{backplaneSettings(&c.Backplane), streamSettings(&c.Stream), storeSettings(c), limitSettings(&c.Limits), edgeSettings(c)} {
 		rows = append(rows, group...)
 	}
 	return rows
+}
+
+func backplaneSettings(c *Backplane) []setting {
+	return []setting{
+		text("backplane.prefix", &c.Prefix, redis.CheckPrefix, "Begins the names of all keys and channels in Redis: 1 to 100 of A-Z, a-z, 0-9, -, _ and dots. "+
+			"Deployments that share a Redis need different ones; another database is not enough."),
+		whole("backplane.partitions", &c.Partitions, span[int]{least: 1, most: 1024},
+			"How many clocks and relays the tenants are spread over. The same on every node, and for ever: what it was first is kept in Redis."),
+		text("backplane.acknowledge", &c.Acknowledge, oneOf("primary", "replica"),
+			"What an event has to reach before it is acknowledged: `primary`, or `replica` for `backplane.replicas` replicas too, so that a failover loses nothing that was acknowledged."),
+		whole("backplane.replicas", &c.Replicas, span[int]{least: 1, most: 100},
+			"How many replicas have to confirm at level `replica`: all that can be promoted."),
+		yesNo("backplane.allow_eviction", &c.AllowEviction,
+			"Accepts a Redis that evicts keys when its memory is full: events can then be lost without anybody being told."),
+		yesNo("backplane.ingest", &c.Ingest,
+			"Publishes what is added to the stream `PREFIX:ingest`. Of all nodes that do so, one works at a time."),
+	}
 }
 
 func streamSettings(c *Stream) []setting {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pushstream/pushstream/pkg/backplane/redis"
 	"github.com/pushstream/pushstream/pkg/event"
 )
 
@@ -118,6 +119,13 @@ func checkToken(s Secret) error {
 		}
 	}
 	return nil
+}
+
+func checkRedis(s Secret) error {
+	if s == "" {
+		return nil
+	}
+	return redis.CheckURL(string(s))
 }
 
 func checkNode(s string) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pushstream/pushstream/internal/metrics"
+	"github.com/pushstream/pushstream/pkg/backplane/redis"
 	"github.com/pushstream/pushstream/pkg/broker"
 	"github.com/pushstream/pushstream/pkg/event"
 	"github.com/pushstream/pushstream/pkg/store"
@@ -25,12 +26,17 @@ import (
 
 var update = flag.Bool("update", false, "write golden files")
 
-var _ broker.Metrics = (*metrics.Metrics)(nil)
+var (
+	_ broker.Metrics = (*metrics.Metrics)(nil)
+	_ redis.Metrics  = (*metrics.Redis)(nil)
+)
 
 func newMetrics(t *testing.T) (*metrics.Metrics, *prometheus.Registry) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	m, err := metrics.New(registry)
+	require.NoError(t, err)
+	_, err = m.Redis()
 	require.NoError(t, err)
 	return m, registry
 }
@@ -233,4 +239,37 @@ func BenchmarkDelivered(b *testing.B) {
 			m.Delivered(1, 100)
 		}
 	})
+}
+
+func TestRedis(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m, err := metrics.New(registry)
+	require.NoError(t, err)
+	r, err := m.Redis()
+	require.NoError(t, err)
+	r.Called("publish", 2*time.Millisecond, nil)
+	r.Called("publish", time.Second, io.EOF)
+	r.Committed(64)
+	r.RelayUp(1)
+	r.RelayUp(1)
+	r.RelayUp(-1)
+	r.Canary(300 * time.Microsecond)
+	r.Passed(redis.ResultRelayed)
+	r.Ingested(redis.ResultMalformed)
+	text := scrape(t, m)
+	for _, line := range []string{
+		`pushstream_redis_call_seconds_sum{function="publish"} 0.002`,
+		`pushstream_redis_call_seconds_count{function="publish"} 1`,
+		`pushstream_redis_call_failures_total{function="publish"} 1`,
+		`pushstream_redis_publish_batch_events_sum 64`,
+		`pushstream_redis_relays_up 1`,
+		`pushstream_redis_relay_latency_seconds_sum 0.0003`,
+		`pushstream_redis_messages_total{result="relayed"} 1`,
+		`pushstream_redis_ingested_total{result="malformed"} 1`,
+	} {
+		require.Contains(t, text, line+"\n")
+	}
+
+	_, err = m.Redis()
+	require.ErrorContains(t, err, "register metrics", "they are registered once")
 }

@@ -86,6 +86,18 @@ func ParseObject(b []byte) (JSON, error) {
 	return v, err
 }
 
+// Text returns a text as a JSON string. The error wraps ErrInvalid: it is not UTF-8.
+func Text(s string) (JSON, error) {
+	if !utf8.ValidString(s) {
+		return JSON{}, invalidf("text", "it is not UTF-8")
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return JSON{}, invalidf("text", "%v", err)
+	}
+	return JSON{raw: b}, nil
+}
+
 // IsZero reports whether the value is absent.
 func (j JSON) IsZero() bool { return len(j.raw) == 0 }
 

@@ -42,32 +42,38 @@ func parseReply(answer []any) (reply, error) {
 	return reply{run: run, head: head, rest: answer[1:]}, nil
 }
 
-// once calls a function, and loads the library if it is missing.
+// once calls a function of a partition.
 func (e *Engine) once(ctx context.Context, i invocation) (reply, error) {
-	began := time.Now()
-	answer, err := e.invoke(ctx, i)
-	if err != nil && faultOf(err) == faultLibrary {
-		if err = e.functions.load(ctx, e.servers); err != nil {
-			return reply{}, fmt.Errorf("load functions: %w", err)
-		}
-		answer, err = e.invoke(ctx, i)
-	}
-	e.metrics.Called(i.function, time.Since(began), err)
+	answer, err := e.execute(ctx, i)
 	if err != nil {
 		return reply{}, err
 	}
 	return parseReply(answer)
 }
 
+// execute calls a function, and loads the library if it is missing.
+func (e *Engine) execute(ctx context.Context, i invocation) ([]any, error) {
+	began := time.Now()
+	answer, err := e.invoke(ctx, i)
+	if err != nil && faultOf(err) == faultLibrary {
+		if err = e.functions.load(ctx, e.servers); err != nil {
+			return nil, fmt.Errorf("load functions: %w", err)
+		}
+		answer, err = e.invoke(ctx, i)
+	}
+	e.metrics.Called(i.function, time.Since(began), err)
+	return answer, err
+}
+
 func (e *Engine) invoke(ctx context.Context, i invocation) ([]any, error) {
 	if i.replicas == 0 {
-		return e.servers.commands.FCall(ctx, i.function, i.keys, i.args...).Slice()
+		return e.servers.commands.FCall(ctx, e.functions.full(i.function), i.keys, i.args...).Slice()
 	}
 	client, err := e.servers.onPrimary(ctx, i.keys[0])
 	if err != nil {
 		return nil, err
 	}
-	answer, err := confirmed(ctx, client, i)
+	answer, err := e.confirmed(ctx, client, i)
 	if moved, ask, to := redirected(err); moved {
 		if _, err := e.servers.primary(ctx, i.keys[0]); err != nil { // reads the map of slots
 			return nil, err
@@ -75,7 +81,7 @@ func (e *Engine) invoke(ctx context.Context, i invocation) ([]any, error) {
 		if client, err = e.servers.onPrimary(ctx, i.keys[0]); err != nil {
 			return nil, err
 		}
-		return confirmed(ctx, client, i)
+		return e.confirmed(ctx, client, i)
 	} else if ask {
 		return e.asking(ctx, client, to, i)
 	}
@@ -88,12 +94,12 @@ func (e *Engine) asking(ctx context.Context, from *goredis.Client, address strin
 	options.Addr, options.PoolSize = address, 1
 	client := goredis.NewClient(options)
 	defer client.Close() //nolint:errcheck // nothing is lost with it
-	return confirmed(ctx, client, i, "asking")
+	return e.confirmed(ctx, client, i, "asking")
 }
 
 // confirmed calls a function and waits for replicas on the same connection: what WAIT says on another one is about that
 // one's writes.
-func confirmed(ctx context.Context, client *goredis.Client, i invocation, before ...any) ([]any, error) {
+func (e *Engine) confirmed(ctx context.Context, client *goredis.Client, i invocation, before ...any) ([]any, error) {
 	timeout := ioTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
@@ -102,7 +108,7 @@ func confirmed(ctx context.Context, client *goredis.Client, i invocation, before
 	if len(before) > 0 {
 		pipe.Do(ctx, before...)
 	}
-	called := pipe.FCall(ctx, i.function, i.keys, i.args...)
+	called := pipe.FCall(ctx, e.functions.full(i.function), i.keys, i.args...)
 	waited := pipe.Do(ctx, "wait", i.replicas, max(1, (timeout*3/4).Milliseconds()))
 	_, err := pipe.Exec(ctx)
 	if called.Err() != nil {

@@ -421,8 +421,17 @@ local function canary(keys, argv)
   return {header(p)}
 end
 
+-- lease: KEYS lease; ARGV holder milliseconds. Takes or prolongs a lease; replies {1} to its holder, {0} to others.
+local function lease(keys, argv)
+  local holder = redis.call('GET', keys[1])
+  if holder and holder ~= argv[1] then return {0} end
+  redis.call('SET', keys[1], argv[1], 'PX', argv[2])
+  return {1}
+end
+
 redis.register_function('pushstream_@_publish', publish)
 redis.register_function('pushstream_@_send', send)
 redis.register_function{function_name = 'pushstream_@_replay', callback = replay, flags = {'allow-oom'}}
 redis.register_function{function_name = 'pushstream_@_head', callback = head, flags = {'allow-oom'}}
 redis.register_function{function_name = 'pushstream_@_canary', callback = canary, flags = {'allow-oom'}}
+redis.register_function{function_name = 'pushstream_@_lease', callback = lease, flags = {'allow-oom'}}

@@ -16,17 +16,31 @@ const version = "1"
 //go:embed functions.lua
 var library string
 
-// functions are the names of the library's functions, of one version.
+// The functions, as metrics call them. Their full names have the library's name before them.
+const (
+	functionPublish = "publish"
+	functionReplay  = "replay"
+	functionHead    = "head"
+	functionCanary  = "canary"
+	functionLease   = "lease"
+)
+
+// Functions returns the names of the functions that nodes call, as Metrics are told them.
+func Functions() []string {
+	return []string{functionPublish, functionReplay, functionHead, functionCanary, functionLease}
+}
+
+// functions is the library, of one version.
 type functions struct {
-	code                                  string
-	name, publish, replay, head, canary string
+	name, code string
 }
 
 func functionsOf(version string) functions {
-	f := functions{name: "pushstream_" + version, code: strings.ReplaceAll(library, "_@", "_"+version)}
-	f.publish, f.replay, f.head, f.canary = f.name+"_publish", f.name+"_replay", f.name+"_head", f.name+"_canary"
-	return f
+	return functions{name: "pushstream_" + version, code: strings.ReplaceAll(library, "_@", "_"+version)}
 }
+
+// full returns the name by which the server knows a function.
+func (f functions) full(function string) string { return f.name + "_" + function }
 
 // load puts the library on every primary that does not have it. Functions live through restarts where the data does, and
 // follow to replicas.

@@ -201,7 +201,7 @@ func refuse(items []*item, err error) {
 // publishing encodes a call: see the function.
 func (p *partition) publishing(l lane, items []*item) invocation {
 	e := p.engine
-	i := invocation{function: e.functions.publish, keys: []string{p.names.head, p.names.calls, p.names.keys[0], p.names.keys[1]}}
+	i := invocation{function: functionPublish, keys: []string{p.names.head, p.names.calls, p.names.keys[0], p.names.keys[1]}}
 	if e.config.Acknowledge == AcknowledgeReplica {
 		i.replicas = e.config.Replicas
 	}

@@ -31,7 +31,7 @@ func (e *Engine) Replay(ctx context.Context, queries []backplane.Query) ([]backp
 }
 
 func (p *partition) replaying(queries []backplane.Query) invocation {
-	i := invocation{function: p.engine.functions.replay, keys: append(make([]string, 0, 1+len(queries)), p.names.head)}
+	i := invocation{function: functionReplay, keys: append(make([]string, 0, 1+len(queries)), p.names.head)}
 	i.args = append(make([]any, 0, 1+5*len(queries)), p.engine.settings)
 	for n, q := range queries {
 		i.keys = append(i.keys, p.names.log(q.Log))

@@ -175,7 +175,7 @@ func (s *session) call(ctx context.Context, channel string, set bool) (reply, er
 		mode = "set"
 	}
 	i := invocation{
-		function: e.functions.canary,
+		function: functionCanary,
 		keys:     []string{p.names.head, p.names.calls, p.names.keys[0], p.names.keys[1]},
 		args:     []any{e.settings, mode, channel},
 	}
