@@ -160,11 +160,11 @@ type Drain struct {
 // Default returns the defaults. Every call makes a new name for the node.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:8080",
-		Admin:  "127.0.0.1:8081",
-		Node:   nodeName(),
+		Listen:    "127.0.0.1:8080",
+		Admin:     "127.0.0.1:8081",
+		Node:      nodeName(),
 		Backplane: Backplane{Prefix: "pushstream", Partitions: 1, Acknowledge: "primary", Replicas: 1, Ingest: true},
-		Log:    Log{Level: "info", Format: "auto"},
+		Log:       Log{Level: "info", Format: "auto"},
 		Stream: Stream{
 			Heartbeat:    15 * time.Second,
 			Retry:        2 * time.Second,

@@ -75,7 +75,7 @@ func (e *Engine) invoke(ctx context.Context, i invocation) ([]any, error) {
 	}
 	answer, err := e.confirmed(ctx, client, i)
 	if moved, ask, to := redirected(err); moved {
-		if _, err := e.servers.primary(ctx, i.keys[0]); err != nil { // reads the map of slots
+		if _, err = e.servers.primary(ctx, i.keys[0]); err != nil { // reads the map of slots
 			return nil, err
 		}
 		if client, err = e.servers.onPrimary(ctx, i.keys[0]); err != nil {
@@ -144,7 +144,7 @@ func redirected(err error) (moved, ask bool, to string) {
 func pause(ctx context.Context, attempt int) bool {
 	const least, most = 10 * time.Millisecond, 250 * time.Millisecond
 	longest := min(most, least<<min(attempt, 10))
-	timer := time.NewTimer(least + rand.N(longest)) //nolint:gosec // no secret
+	timer := time.NewTimer(least + rand.N(longest))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -31,8 +31,7 @@ func (p *partition) check(address, info string) error {
 	if infoField(info, "aof_enabled") == "0" {
 		p.warn(address, "the server keeps no append-only file: a restart loses all logs, and readers are told; set appendonly yes")
 	}
-	replicas, _ := strconv.Atoi(infoField(info, "connected_slaves"))
-	if c.Acknowledge == AcknowledgeReplica && replicas < c.Replicas {
+	if replicas, err := strconv.Atoi(infoField(info, "connected_slaves")); c.Acknowledge == AcknowledgeReplica && (err != nil || replicas < c.Replicas) {
 		p.warn(address, fmt.Sprintf("the server has %d replicas and %d have to confirm: nothing can be published", replicas, c.Replicas))
 	}
 	return nil
@@ -41,7 +40,7 @@ func (p *partition) check(address, info string) error {
 // warn logs something once for each server and text.
 func (p *partition) warn(address, text string) {
 	if _, said := p.engine.said.LoadOrStore(address+text, true); !said {
-		p.engine.log.Warn(text, slog.String("server", address))
+		p.engine.log.Warn("Redis could do better", slog.String("server", address), slog.String("how", text))
 	}
 }
 

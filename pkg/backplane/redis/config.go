@@ -12,9 +12,9 @@ import (
 type Acknowledge string
 
 const (
-	// AcknowledgePrimary: the primary has it. What a failover loses before any node has seen it can vanish untold.
+	// AcknowledgePrimary says that the primary has it. What a failover loses before any node has seen it can vanish untold.
 	AcknowledgePrimary Acknowledge = "primary"
-	// AcknowledgeReplica: Config.Replicas replicas have it too.
+	// AcknowledgeReplica says that Config.Replicas replicas have it too.
 	AcknowledgeReplica Acknowledge = "replica"
 )
 

@@ -23,11 +23,11 @@ var errElsewhere = errors.New("answered by another server than the one that rela
 type fault int
 
 const (
-	faultPasses   fault = iota // it may pass: the same call again
-	faultLibrary               // the library is missing: load it, then the same call again
-	faultMoving                // refused, not executed: a key does not exist while its slot is being moved
-	faultRefused               // refused, not executed: it may pass, but not soon
-	faultFinal                 // it does not pass by itself
+	faultPasses  fault = iota // it may pass: the same call again
+	faultLibrary              // the library is missing: load it, then the same call again
+	faultMoving               // refused, not executed: a key does not exist while its slot is being moved
+	faultRefused              // refused, not executed: it may pass, but not soon
+	faultFinal                // it does not pass by itself
 )
 
 // faultOf tells what to do about an error. What a server has executed and what not is unknown, except where it refused.

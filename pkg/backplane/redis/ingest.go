@@ -50,7 +50,7 @@ func (e *Engine) Ingest(ctx context.Context, publish Publish) {
 		held, err := in.round(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			e.log.Warn("read the ingest stream", slog.String("stream", in.stream), slog.String("error", err.Error()+cure(err)))
+			e.log.WarnContext(ctx, "read the ingest stream", slog.String("stream", in.stream), slog.String("error", err.Error()+cure(err)))
 			in.begun = false
 			pause(ctx, attempt)
 		case !held:
@@ -86,7 +86,7 @@ func (in *ingest) round(ctx context.Context) (held bool, err error) {
 		return false, err
 	}
 	if !in.begun {
-		err := in.engine.servers.commands.XGroupCreateMkStream(ctx, in.stream, ingestGroup, "0").Err()
+		err = in.engine.servers.commands.XGroupCreateMkStream(ctx, in.stream, ingestGroup, "0").Err()
 		if err != nil && !strings.Contains(err.Error(), "BUSYGROUP") {
 			return true, fmt.Errorf("create group: %w", err)
 		}
@@ -200,7 +200,7 @@ func (in *ingest) remove(ctx context.Context, entries []goredis.XMessage, reason
 		}
 	}
 	if n := results[ResultMalformed]; n > 0 {
-		in.engine.log.Warn("entries of the ingest stream cannot be published", slog.Int("entries", n), slog.String("see", in.malformed))
+		in.engine.log.WarnContext(ctx, "entries of the ingest stream cannot be published", slog.Int("entries", n), slog.String("see", in.malformed))
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func (c *commits) commit(ctx context.Context, l *lane, items []*item) {
 		}
 		switch f := faultOf(err); {
 		case f == faultMoving && len(items) > 1:
-			c.apart(items)
+			c.apart(ctx, items)
 			return
 		case f == faultMoving:
 			l.number++ // it was refused: this is another call
@@ -174,7 +174,7 @@ func (c *commits) commit(ctx context.Context, l *lane, items []*item) {
 
 // apart commits each request's items by themselves, in their order: those for keys that exist do not wait for those that
 // have to, until their slot has been moved.
-func (c *commits) apart(items []*item) {
+func (c *commits) apart(ctx context.Context, items []*item) {
 	e := c.partition.engine
 	byRequest := make(map[*request][]*item)
 	for _, it := range items {
@@ -182,11 +182,11 @@ func (c *commits) apart(items []*item) {
 	}
 	for _, own := range byRequest {
 		e.work.Go(func() { // ends within PublishTimeout for each; joined by Close
-			ctx, cancel := e.alive(context.Background())
-			defer cancel()
 			l := newLane()
+			alive, cancel := e.alive(context.WithoutCancel(ctx))
+			defer cancel()
 			for i := range own {
-				c.commit(ctx, &l, own[i:i+1])
+				c.commit(alive, &l, own[i:i+1])
 			}
 		})
 	}

@@ -50,27 +50,21 @@ func (p *partition) run(ctx context.Context, sink backplane.Sink) error {
 	ever := false
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		began := time.Now()
-		vouched, err := p.relay(ctx, sink, !ever)
+		vouched, cause := p.relay(ctx, sink, !ever)
 		ever = ever || vouched
 		if vouched {
-			sink.Doubt(p.number, err.Error())
+			sink.Doubt(p.number, cause.Error())
 		}
-		if ctx.Err() != nil {
-			break
+		if faultOf(cause) == faultFinal && !ever {
+			return fmt.Errorf("partition %d: %w%s", p.number, cause, cure(cause))
 		}
-		if faultOf(err) == faultFinal && !ever {
-			return fmt.Errorf("partition %d: %w%s", p.number, err, cure(err))
-		}
-		p.engine.log.Warn("no relay; connecting again", slog.Int("partition", int(p.number)), slog.String("cause", err.Error()+cure(err)))
 		if time.Since(began) > steady {
 			attempt = 0
 		}
-		if !pause(ctx, attempt) {
-			break
+		if ctx.Err() == nil {
+			p.engine.log.WarnContext(ctx, "no relay; connecting again", slog.Int("partition", int(p.number)), slog.String("cause", cause.Error()+cure(cause)))
+			pause(ctx, attempt)
 		}
 	}
-	p.mu.Lock()
-	p.doubtful = time.Time{} // nothing is asked of the relay any more
-	p.mu.Unlock()
 	return nil
 }

@@ -226,5 +226,7 @@ func copyOf(o *goredis.Options, config Config) *goredis.Options {
 }
 
 func eachOne(client *goredis.Client) func(context.Context, func(context.Context, *goredis.Client) error) error {
-	return func(ctx context.Context, do func(context.Context, *goredis.Client) error) error { return do(ctx, client) }
+	return func(ctx context.Context, do func(context.Context, *goredis.Client) error) error {
+		return do(ctx, client)
+	}
 }

@@ -81,7 +81,7 @@ func (p *partition) relay(ctx context.Context, sink backplane.Sink, first bool) 
 		<-s.broken
 		s.close() // ends the read
 	})
-	s.fail(s.read())
+	s.fail(s.read(ctx))
 	s.dog.Stop()
 	workers.Wait()
 	vouched = s.phase == phaseVouched // nobody else is left
@@ -141,9 +141,8 @@ func (p *partition) connect(ctx context.Context, sink backplane.Sink) (*session,
 
 func (s *session) close() {
 	s.dog.Stop()
-	// Errors say that the connection is broken.
-	_ = s.pubsub.Close()
-	_ = s.client.Close()
+	_ = s.pubsub.Close() //nolint:errcheck // the connection may be broken: that is why
+	_ = s.client.Close() //nolint:errcheck // as above
 }
 
 // fail ends the session. The first cause counts.
@@ -212,7 +211,7 @@ func (s *session) sing(ctx context.Context) error {
 		r, err := s.call(ctx, s.canary, false)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			s.partition.engine.log.Debug("canary", slog.Any("error", err)) // the dog barks if it goes on
+			s.partition.engine.log.DebugContext(ctx, "canary", slog.Any("error", err)) // the dog barks if it goes on
 		case err == nil && r.run != s.run:
 			return fmt.Errorf("the functions are %w", errElsewhere)
 		}
@@ -226,9 +225,9 @@ func (s *session) confirming() bool {
 }
 
 // read takes everything that comes, until the connection ends.
-func (s *session) read() error {
+func (s *session) read(ctx context.Context) error {
 	for {
-		message, err := s.pubsub.Receive(context.Background()) // ended by close
+		message, err := s.pubsub.Receive(ctx) // ended by close: it does not look at ctx
 		if err != nil {
 			return fmt.Errorf("read the relay: %w", err)
 		}
