@@ -76,7 +76,7 @@ SIGTERM drains: readers are told to go to another node, spread over a while. SIG
 		},
 	}
 	configure.AddCommand(p.configPrint(), p.configCheck())
-	root.AddCommand(serve, configure, p.version())
+	root.AddCommand(serve, configure, p.health(ctx), p.version())
 	root.SilenceErrors, root.SilenceUsage = true, true // main prints errors, and usage is for who asks
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return config.FlagError(err) })

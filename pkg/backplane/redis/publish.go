@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,20 +28,18 @@ func (e *Engine) Publish(ctx context.Context, publications []backplane.Publicati
 		failAll(results, fmt.Errorf("publish: %w", backplane.ErrClosed))
 		return results
 	}
-	r := &request{publications: publications, results: make([]backplane.Result, len(publications)), waits: len(publications), done: make(chan struct{})}
 	if len(publications) == 0 {
 		return results
 	}
+	r := &request{results: results, answered: make([]bool, len(publications)), waits: len(publications), done: make(chan struct{})}
 	for i := range publications {
 		e.partitionOf(publications[i].Tenant).commits.add(&item{request: r, publication: &publications[i], index: i})
 	}
 	select {
 	case <-r.done:
-		return r.results
-	case <-ctx.Done():
-		// The call may be under way: its outcome is nobody's business any more.
-		failAll(results, fmt.Errorf("publish: %w: %w", backplane.ErrUnavailable, ctx.Err()))
 		return results
+	case <-ctx.Done():
+		return r.soFar(fmt.Errorf("publish: redis: %w: %w", backplane.ErrUnavailable, ctx.Err()))
 	}
 }
 
@@ -52,12 +51,26 @@ func failAll(results []backplane.Result, err error) {
 
 // request is what one caller of Publish waits for.
 type request struct {
-	publications []backplane.Publication
-	done         chan struct{} // closed when no publication waits
+	done chan struct{} // closed when no publication waits
 
-	mu      sync.Mutex
-	results []backplane.Result
-	waits   int
+	mu       sync.Mutex
+	results  []backplane.Result
+	answered []bool
+	waits    int
+}
+
+// soFar returns what is known by now, and err for the rest. A call may be under way: its outcome is nobody's business any
+// more.
+func (q *request) soFar(err error) []backplane.Result {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	known := slices.Clone(q.results)
+	for i, answered := range q.answered {
+		if !answered {
+			known[i].Err = err
+		}
+	}
+	return known
 }
 
 // item is one publication of a request.
@@ -71,7 +84,7 @@ func (it *item) answer(r backplane.Result) {
 	q := it.request
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.results[it.index] = r
+	q.results[it.index], q.answered[it.index] = r, true
 	q.waits--
 	if q.waits == 0 {
 		close(q.done)
