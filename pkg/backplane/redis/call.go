@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -65,25 +66,26 @@ func (e *Engine) execute(ctx context.Context, i invocation) ([]any, error) {
 	return answer, err
 }
 
+// invoke calls a function on the server that has its keys. A cluster's client would do that too, but it repeats what timed
+// out, and what was refused, and does not tell which.
 func (e *Engine) invoke(ctx context.Context, i invocation) ([]any, error) {
-	if i.replicas == 0 {
-		return e.servers.commands.FCall(ctx, e.functions.full(i.function), i.keys, i.args...).Slice()
-	}
 	client, err := e.servers.onPrimary(ctx, i.keys[0])
 	if err != nil {
 		return nil, err
 	}
 	answer, err := e.confirmed(ctx, client, i)
-	if moved, ask, to := redirected(err); moved {
-		if _, err = e.servers.primary(ctx, i.keys[0]); err != nil { // reads the map of slots
-			return nil, err
+	moved, ask, to := redirected(err)
+	switch {
+	case ask:
+		return e.asking(ctx, client, to, i)
+	case moved:
+		if err = e.servers.reload(ctx); err != nil {
+			return nil, fmt.Errorf("read the cluster's slots: %w", err)
 		}
 		if client, err = e.servers.onPrimary(ctx, i.keys[0]); err != nil {
 			return nil, err
 		}
 		return e.confirmed(ctx, client, i)
-	} else if ask {
-		return e.asking(ctx, client, to, i)
 	}
 	return answer, err
 }
@@ -97,9 +99,12 @@ func (e *Engine) asking(ctx context.Context, from *goredis.Client, address strin
 	return e.confirmed(ctx, client, i, "asking")
 }
 
-// confirmed calls a function and waits for replicas on the same connection: what WAIT says on another one is about that
-// one's writes.
+// confirmed calls a function and waits for replicas, if they have to confirm it, on the same connection: what WAIT says on
+// another one is about that one's writes.
 func (e *Engine) confirmed(ctx context.Context, client *goredis.Client, i invocation, before ...any) ([]any, error) {
+	if i.replicas == 0 && len(before) == 0 {
+		return client.FCall(ctx, e.functions.full(i.function), i.keys, i.args...).Slice()
+	}
 	timeout := ioTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
@@ -109,7 +114,10 @@ func (e *Engine) confirmed(ctx context.Context, client *goredis.Client, i invoca
 		pipe.Do(ctx, before...)
 	}
 	called := pipe.FCall(ctx, e.functions.full(i.function), i.keys, i.args...)
-	waited := pipe.Do(ctx, "wait", i.replicas, max(1, (timeout*3/4).Milliseconds()))
+	var waited *goredis.Cmd
+	if i.replicas > 0 {
+		waited = pipe.Do(ctx, "wait", i.replicas, max(1, (timeout*3/4).Milliseconds()))
+	}
 	_, err := pipe.Exec(ctx)
 	if called.Err() != nil {
 		return nil, called.Err()
@@ -117,12 +125,14 @@ func (e *Engine) confirmed(ctx context.Context, client *goredis.Client, i invoca
 	if err != nil {
 		return nil, err
 	}
-	n, err := waited.Int()
-	if err != nil {
-		return nil, fmt.Errorf("wait for replicas: %w", err)
-	}
-	if n < i.replicas {
-		return nil, fmt.Errorf("%d of %d replicas have confirmed", n, i.replicas)
+	if waited != nil {
+		n, err := waited.Int()
+		if err != nil {
+			return nil, fmt.Errorf("wait for replicas: %w", err)
+		}
+		if n < i.replicas {
+			return nil, fmt.Errorf("%d of %d replicas have confirmed", n, i.replicas)
+		}
 	}
 	return called.Slice()
 }
@@ -154,6 +164,18 @@ func pause(ctx context.Context, attempt int) bool {
 	}
 }
 
+// again waits before a call is repeated, and looks where its server is now: a cluster's client would only begin to look, and
+// repeat the call where it failed. It reports whether there is time for another attempt.
+func (e *Engine) again(ctx context.Context, attempt int) bool {
+	if !pause(ctx, attempt) {
+		return false
+	}
+	if err := e.servers.reload(ctx); err != nil {
+		e.log.DebugContext(ctx, "look for the servers", slog.Any("error", err))
+	}
+	return true
+}
+
 // read calls a function that stores nothing, and tries again for a while where the error may pass. While the relay is
 // vouched for it takes no answer but from the server that relays: another one may know of events that the relay does not,
 // or know less.
@@ -162,18 +184,40 @@ func (e *Engine) read(ctx context.Context, p *partition, i invocation) (reply, e
 	tries, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
-		r, err := e.once(ctx, i)
-		p.answered(err == nil)
+		r, err := e.settled(ctx, p, i)
 		if err == nil {
-			p.witness.see(r.head)
 			if p.relays(r.run) {
 				return r, nil
 			}
 			err = errElsewhere
 			p.suspect()
 		}
-		if f := faultOf(err); f == faultFinal || f == faultRefused || !pause(tries, attempt) {
+		if f := faultOf(err); f == faultFinal || f == faultRefused || !e.again(tries, attempt) {
 			return reply{}, e.outcome(ctx, err)
 		}
 	}
+}
+
+// settled calls a function. If the history has turned out to be another one it asks the store first about what this node
+// knows of the last, and then once more: so a loss is marked before anybody goes on behind it, and told to nobody twice.
+func (e *Engine) settled(ctx context.Context, p *partition, i invocation) (reply, error) {
+	asked := p.witness.asked()
+	r, err := e.once(ctx, i)
+	p.answered(ctx, err)
+	if err != nil {
+		return reply{}, err
+	}
+	p.witness.see(r.head)
+	switch {
+	case p.witness.owes():
+		if _, err := p.testify(ctx, "", false); err != nil {
+			return reply{}, err
+		}
+	case p.witness.asked() == asked:
+		return r, nil
+	}
+	if r, err = e.once(ctx, i); err == nil {
+		p.witness.see(r.head)
+	}
+	return r, err
 }

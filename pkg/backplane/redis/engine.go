@@ -141,6 +141,9 @@ func (e *Engine) Capabilities() backplane.Capabilities {
 // Stalled returns for how long a partition's relay has been in doubt although its functions answer: this node cannot
 // serve, and another one may. Zero where no relay is, or where Redis is away altogether.
 func (e *Engine) Stalled() time.Duration {
+	if !e.running.Load() {
+		return 0
+	}
 	var longest time.Duration
 	for _, p := range e.partitions {
 		longest = max(longest, p.stalled())

@@ -180,12 +180,15 @@ func (p *partition) relays(run string) bool {
 	return p.session == nil || p.session.phase != phaseVouched || p.session.run == run
 }
 
-// answered notes whether functions answer, for as long as the relay is in doubt.
-func (p *partition) answered(ok bool) {
+// answered notes whether functions answer, for as long as the relay is in doubt. A call that was given up says nothing.
+func (p *partition) answered(ctx context.Context, err error) {
+	if err != nil && ctx.Err() != nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case !ok:
+	case err != nil:
 		p.doubtful = time.Time{}
 	case p.doubtful.IsZero() && (p.session == nil || p.session.phase != phaseVouched):
 		p.doubtful = time.Now()

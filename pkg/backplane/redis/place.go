@@ -74,3 +74,16 @@ func (t timelines) position(p place) (event.Position, error) {
 	}
 	return event.NewPosition(tag, p.ms, p.seq)
 }
+
+// has reports whether a position is part of the history, of which head is the end.
+func (t timelines) has(p, head event.Position) bool {
+	if p.Timeline() == t.present {
+		return !p.After(head)
+	}
+	for _, c := range t.closed {
+		if c.tag == p.Timeline() {
+			return !place{p.Millis(), p.Seq()}.after(c.end)
+		}
+	}
+	return false
+}

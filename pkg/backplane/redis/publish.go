@@ -57,13 +57,21 @@ type request struct {
 	results  []backplane.Result
 	answered []bool
 	waits    int
+	givenUp  bool
+}
+
+func (q *request) isGivenUp() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.givenUp
 }
 
 // soFar returns what is known by now, and err for the rest. A call may be under way: its outcome is nobody's business any
-// more.
+// more. What still waits is not sent: long after its publisher was told that it failed, nobody expects it.
 func (q *request) soFar(err error) []backplane.Result {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.givenUp = true
 	known := slices.Clone(q.results)
 	for i, answered := range q.answered {
 		if !answered {
@@ -137,16 +145,18 @@ func (c *commits) run() {
 func (c *commits) next() []*item {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	taken := make([]*item, 0, min(len(c.waiting), maxCallEvents))
 	bytes, n := 0, 0
-	for n < len(c.waiting) && n < maxCallEvents && bytes < maxCallBytes {
-		bytes += c.waiting[n].publication.Event.Size()
-		n++
+	for ; n < len(c.waiting) && len(taken) < maxCallEvents && bytes < maxCallBytes; n++ {
+		if it := c.waiting[n]; !it.request.isGivenUp() {
+			taken = append(taken, it)
+			bytes += it.publication.Event.Size()
+		}
 	}
-	if n == 0 {
+	if len(taken) == 0 {
 		c.waiting, c.working = nil, false
 		return nil
 	}
-	taken := c.waiting[:n:n]
 	c.waiting = c.waiting[n:]
 	return taken
 }
@@ -159,6 +169,7 @@ func (c *commits) commit(ctx context.Context, l *lane, items []*item) {
 	defer cancel()
 	l.number++
 	i := c.partition.publishing(*l, items)
+	refused := true // every attempt was, so that the items may go into other calls
 	for attempt := 0; ; attempt++ {
 		r, err := e.once(ctx, i)
 		if err == nil {
@@ -168,25 +179,24 @@ func (c *commits) commit(ctx context.Context, l *lane, items []*item) {
 			return
 		}
 		switch f := faultOf(err); {
-		case f == faultMoving && len(items) > 1:
+		case f == faultMoving && refused && l == &c.lane:
 			c.apart(ctx, items)
 			return
-		case f == faultMoving:
-			l.number++ // it was refused: this is another call
-			i.args[2] = l.number
 		case f == faultRefused, f == faultFinal:
 			refuse(items, e.outcome(ctx, err))
 			return
+		case f != faultMoving:
+			refused = false
 		}
-		if !pause(ctx, attempt) {
+		if !e.again(ctx, attempt) {
 			refuse(items, e.outcome(ctx, err))
 			return
 		}
 	}
 }
 
-// apart commits each request's items by themselves, in their order: those for keys that exist do not wait for those that
-// have to, until their slot has been moved.
+// apart commits each request's items by themselves, in their order: those for keys that exist, and all that comes after
+// them, do not wait for those that have to, until their slot has been moved.
 func (c *commits) apart(ctx context.Context, items []*item) {
 	e := c.partition.engine
 	byRequest := make(map[*request][]*item)

@@ -51,6 +51,11 @@ func (e *Engine) pages(queries []backplane.Query, r reply) ([]backplane.Page, er
 	}
 	pages := make([]backplane.Page, len(queries))
 	for i := range queries {
+		// While the relay is in doubt, another server may have answered than the one that the head was read from. What it
+		// does not have before that head is not known to be all.
+		if !history.has(queries[i].Through, r.head) {
+			return nil, fmt.Errorf("%s is of another history than the pages", queries[i].Through)
+		}
 		answer, _ := r.rest[i+1].([]any)
 		if pages[i], err = e.page(queries[i].Log, history, answer); err != nil {
 			return nil, fmt.Errorf("parse page: %w", err)

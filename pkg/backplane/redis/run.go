@@ -48,13 +48,13 @@ func (e *Engine) Run(ctx context.Context, sink backplane.Sink) error {
 func (p *partition) run(ctx context.Context, sink backplane.Sink) error {
 	const steady = 10 * time.Second // a session that lasted so long makes the next one come at once
 	ever := false
+	p.mu.Lock()
+	p.doubtful = time.Time{} // what was before this Run does not count
+	p.mu.Unlock()
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		began := time.Now()
 		vouched, cause := p.relay(ctx, sink, !ever)
 		ever = ever || vouched
-		if vouched {
-			sink.Doubt(p.number, cause.Error())
-		}
 		if faultOf(cause) == faultFinal && !ever {
 			return fmt.Errorf("partition %d: %w%s", p.number, cause, cure(cause))
 		}
@@ -62,9 +62,19 @@ func (p *partition) run(ctx context.Context, sink backplane.Sink) error {
 			attempt = 0
 		}
 		if ctx.Err() == nil {
+			p.probe(ctx)
 			p.engine.log.WarnContext(ctx, "no relay; connecting again", slog.Int("partition", int(p.number)), slog.String("cause", cause.Error()+cure(cause)))
 			pause(ctx, attempt)
 		}
 	}
 	return nil
+}
+
+// probe finds out whether the functions answer although there is no relay.
+func (p *partition) probe(ctx context.Context) {
+	const patience = 500 * time.Millisecond
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := p.engine.once(soon, invocation{function: functionHead, keys: []string{p.names.head}, args: []any{p.engine.settings}})
+	p.answered(ctx, err)
 }

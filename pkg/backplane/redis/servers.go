@@ -31,6 +31,8 @@ type servers struct {
 	sharded bool
 	// primary returns what reaches the server that has a key now. It asks afresh.
 	primary func(ctx context.Context, key string) (*goredis.Options, error)
+	// reload finds out which server has which keys, where a client does not always know.
+	reload func(ctx context.Context) error
 	// onPrimary returns a client of the server that has a key, as far as is known.
 	onPrimary func(ctx context.Context, key string) (*goredis.Client, error)
 	// each does something on every primary.
@@ -115,6 +117,7 @@ func standalone(options *goredis.Options, config Config) *servers {
 	return &servers{
 		commands:  client,
 		primary:   func(context.Context, string) (*goredis.Options, error) { return copyOf(client.Options(), config), nil },
+		reload:    known,
 		onPrimary: func(context.Context, string) (*goredis.Client, error) { return client, nil },
 		each:      eachOne(client),
 	}
@@ -138,6 +141,7 @@ func sentinel(options *goredis.FailoverOptions, config Config) *servers {
 			found.Addr = address
 			return found, nil
 		},
+		reload:    known,
 		onPrimary: func(context.Context, string) (*goredis.Client, error) { return client, nil },
 		each:      eachOne(client),
 	}
@@ -200,10 +204,14 @@ func cluster(options *goredis.ClusterOptions, config Config) *servers {
 			}
 			return copyOf(found.Options(), config), nil
 		},
+		reload:    reload,
 		onPrimary: client.MasterForKey,
 		each:      client.ForEachMaster,
 	}
 }
+
+// known is for clients that know where to connect, or ask each time.
+func known(context.Context) error { return nil }
 
 // tune sets what holds for every connection to one server: retries are the engine's own, and every call ends in time.
 func tune(o *goredis.Options) {

@@ -30,6 +30,7 @@ type session struct {
 	client    *goredis.Client
 	pubsub    *goredis.PubSub
 	run       string // the server that relays
+	timeline  string // of the position that the sink was vouched for last; only the reader of the connection uses it
 	canary    string // the channel of this session's canaries
 
 	broken chan struct{} // closed when the session is over
@@ -63,7 +64,7 @@ const chunk = 500
 // confirmTimeout is how long a chunk may take to be confirmed.
 const confirmTimeout = 3 * time.Second
 
-// relay has one session, and reports whether it was vouched for. The error says why it ended.
+// relay has one session, with a doubt at its end, and reports whether it was vouched for. The error says why it ended.
 func (p *partition) relay(ctx context.Context, sink backplane.Sink, first bool) (vouched bool, err error) {
 	s, err := p.connect(ctx, sink)
 	if err != nil {
@@ -74,21 +75,25 @@ func (p *partition) relay(ctx context.Context, sink backplane.Sink, first bool) 
 		return false, err
 	}
 	p.begin(s)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var workers sync.WaitGroup // joined below
 	workers.Go(func() { s.fail(s.subscribe(ctx)) })
 	workers.Go(func() { s.fail(s.sing(ctx)) })
 	workers.Go(func() {
 		<-s.broken
+		cancel()
 		s.close() // ends the read
 	})
 	s.fail(s.read(ctx))
 	s.dog.Stop()
-	workers.Wait()
-	vouched = s.phase == phaseVouched // nobody else is left
+	vouched = s.vouched()
 	if vouched {
 		p.engine.metrics.RelayUp(-1)
+		sink.Doubt(p.number, s.cause.Error()) // before the wait for a canary that is not answered
 	}
 	p.end()
+	workers.Wait()
 	return vouched, s.cause
 }
 
@@ -129,7 +134,9 @@ func (p *partition) connect(ctx context.Context, sink backplane.Sink) (*session,
 	s.pubsub = s.client.Subscribe(ctx)
 	s.dog = time.AfterFunc(time.Hour, func() { s.fail(errors.New("no canary has come back over the relay")) })
 	s.dog.Stop()
-	if err := s.pubsub.Ping(ctx); err != nil {
+	soon, cancel := context.WithTimeout(ctx, dialTimeout) // a frozen server takes a connection, and nothing more
+	defer cancel()
+	if err := s.pubsub.Ping(soon); err != nil {
 		s.close()
 		if checked != nil {
 			err = checked
@@ -155,7 +162,7 @@ func (s *session) fail(cause error) {
 
 // test calls the canary function without a channel: it says whether the functions work and fit this deployment.
 func (s *session) test(ctx context.Context, first bool) error {
-	r, err := s.call(ctx, "", first)
+	r, err := s.partition.testify(ctx, "", first)
 	if err != nil {
 		return err
 	}
@@ -165,9 +172,8 @@ func (s *session) test(ctx context.Context, first bool) error {
 	return nil
 }
 
-// call executes the canary function.
-func (s *session) call(ctx context.Context, channel string, set bool) (reply, error) {
-	p := s.partition
+// testify calls the canary function, and so asks the store about what this node knows to have been given.
+func (p *partition) testify(ctx context.Context, channel string, set bool) (reply, error) {
 	e := p.engine
 	mode := ""
 	if set {
@@ -183,7 +189,7 @@ func (s *session) call(ctx context.Context, channel string, set bool) (reply, er
 		i.args = append(i.args, position.String())
 	}
 	r, err := e.once(ctx, i)
-	p.answered(err == nil)
+	p.answered(ctx, err)
 	if err == nil {
 		p.witness.see(r.head)
 		p.witness.heard(testimony)
@@ -208,7 +214,7 @@ func (s *session) sing(ctx context.Context) error {
 			continue
 		}
 		s.sent.Store(time.Now().UnixNano())
-		r, err := s.call(ctx, s.canary, false)
+		r, err := s.partition.testify(ctx, s.canary, false)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.partition.engine.log.DebugContext(ctx, "canary", slog.Any("error", err)) // the dog barks if it goes on
@@ -278,12 +284,22 @@ func (s *session) returned(payload string) error {
 	}
 	p.doubtful = time.Time{}
 	p.mu.Unlock()
-	if began {
+	switch {
+	case began:
 		p.engine.metrics.RelayUp(1)
-		s.sink.Vouched(p.number, r.head)
+		s.vouch(r.head)
+	case s.timeline != r.head.Timeline():
+		s.sink.Doubt(p.number, "the timeline has changed")
+		s.vouch(r.head)
 	}
 	s.sink.Progress(p.number, r.head)
 	return nil
+}
+
+// vouch is called by the reader of the connection.
+func (s *session) vouch(head event.Position) {
+	s.timeline = head.Timeline()
+	s.sink.Vouched(s.partition.number, head)
 }
 
 // signal takes a message to all nodes. A mark says that the store has lost what somebody knew of: every connection looks
@@ -298,7 +314,7 @@ func (s *session) signal(payload string) {
 	if s.vouched() {
 		s.partition.engine.log.Warn("Redis has lost events; readers that may have missed them are told", slog.Int("partition", int(s.partition.number)))
 		s.sink.Doubt(s.partition.number, "Redis has lost events")
-		s.sink.Vouched(s.partition.number, head)
+		s.vouch(head)
 	}
 }
 
@@ -323,9 +339,15 @@ func (s *session) pass(channel, payload string) {
 		p.engine.unreadable("message", c.log, err)
 		return
 	}
-	if entry.Position.IsZero() {
+	switch {
+	case entry.Position.IsZero():
 		p.engine.metrics.Passed(ResultLive)
-	} else {
+	case entry.Position.Timeline() != s.timeline:
+		// A new timeline: the next canary tells, and connections read this from the logs. Or a master that does not know
+		// yet that it has been replaced: in a cluster, what it relays reaches the subscribers of its former replica.
+		p.suspect()
+		return
+	default:
 		p.engine.metrics.Passed(ResultRelayed)
 		p.witness.see(entry.Position)
 	}

@@ -12,6 +12,7 @@ type witness struct {
 	mu    sync.Mutex
 	last  event.Position   // of the present timeline
 	older []event.Position // of those before
+	times int              // how often older ones have been asked about
 }
 
 // see takes a position that was acknowledged, passed on, or the head.
@@ -57,5 +58,22 @@ func (w *witness) heard(testimony []event.Position) {
 			kept = append(kept, old)
 		}
 	}
+	if len(kept) < len(w.older) {
+		w.times++
+	}
 	w.older = kept
+}
+
+// owes reports whether the store has to be asked about a timeline that has ended.
+func (w *witness) owes() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.older) > 0
+}
+
+// asked counts how often the store has been asked about timelines that had ended.
+func (w *witness) asked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.times
 }
