@@ -19,6 +19,11 @@ help: ## List the targets
 run: ## Run a node on 127.0.0.1:8080; nothing has to be configured
 	go run ./cmd/pushstreamd
 
+.PHONY: cluster
+cluster: build ## Run Redis, three nodes and nginx on 127.0.0.1:8080
+	scripts/setup redis-server nginx curl
+	scripts/cluster
+
 .PHONY: build
 build: ## Build bin/pushstreamd, static
 	CGO_ENABLED=0 go build -trimpath -o bin/pushstreamd ./cmd/pushstreamd
