@@ -34,6 +34,11 @@ test: setup ## Run all tests: unit, contract suites, integration, a real browser
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m $$(go list ./... | grep -v /integration)
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m ./integration/...
 
+.PHONY: test-valkey
+test-valkey: ## Run the tests of the Redis backplane against Valkey
+	scripts/setup gcc valkey-server
+	CGO_ENABLED=1 PUSHSTREAM_TEST_REDIS_SERVER=valkey-server go test -race -shuffle=on -timeout 15m ./pkg/backplane/redis/... ./internal/redistest/...
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	scripts/fuzz $(FUZZTIME)
