@@ -42,6 +42,7 @@ func newEngine(cfg config.Config, log *slog.Logger, m *metrics.Metrics) (engine,
 			stalled: func() time.Duration { return 0 },
 		}, nil
 	}
+	redis.LogClient(log)
 	counts, err := m.Redis()
 	if err != nil {
 		return engine{}, fmt.Errorf("make metrics: %w", err)
