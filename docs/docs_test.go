@@ -125,7 +125,7 @@ func TestSettingsExist(t *testing.T) {
 	var reference bytes.Buffer
 	require.NoError(t, config.WriteReference(&reference))
 	row := regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| `([A-Z_]+)` \\| `(--[a-z-]+)` \\|")
-	known := []string{"PUSHSTREAM_CONFIG", "PUSHSTREAM_TEST_", "PUSHSTREAM_BENCH_", "PUSHSTREAM_TEST_REDIS_SERVER", "PUSHSTREAM_TEST_REDIS_URL", "PUSHSTREAM_", "--config"}
+	known := []string{"PUSHSTREAM_CONFIG", "PUSHSTREAM_TEST_", "PUSHSTREAM_BENCH_", "PUSHSTREAM_TEST_REDIS_SERVER", "PUSHSTREAM_TEST_SECONDS", "PUSHSTREAM_TEST_REDIS_URL", "PUSHSTREAM_", "--config"}
 	var groups []string
 	for _, m := range row.FindAllStringSubmatch(reference.String(), -1) {
 		known = append(known, m[1:]...)

@@ -120,7 +120,7 @@ func settings(c *Config) []setting {
 		many("trusted_proxies", &list[netip.Prefix]{at: &c.TrustedProxies, parse: parsePrefix, format: netip.Prefix.String},
 			"Networks, or single addresses, of proxies whose `X-Forwarded-For` is believed."),
 		text("redis", &c.Redis, checkRedis, "URL of the Redis or Valkey, 7 or later, that nodes share: `redis://HOST:6379`, `redis+sentinel://HOST:26379?master_name=NAME` or "+
-			"`redis+cluster://HOST:6379`, with `rediss` for TLS, `USER:PASSWORD@` before the host, and further addresses as `addr`. Empty for the embedded backplane, which is for one node."),
+			"`redis+cluster://HOST:6379`, with `rediss` for TLS, `USER:PASSWORD@` before the host (behind Sentinel `username` and `password` as parameters), and further addresses as `addr`. Empty for the embedded backplane, which is for one node."),
 
 		text("log.level", &c.Log.Level, oneOf("debug", "info", "warn", "error"), "The least severe level that is logged: `debug`, `info`, `warn` or `error`."),
 		text("log.format", &c.Log.Format, oneOf("auto", "json", "console"), "`json`, `console`, or `auto`: console on a terminal, json elsewhere."),

@@ -210,7 +210,7 @@ func (e *Engine) settled(ctx context.Context, p *partition, i invocation) (reply
 	p.witness.see(r.head)
 	switch {
 	case p.witness.owes():
-		if _, err := p.testify(ctx, "", false); err != nil {
+		if _, err = p.testify(ctx, "", false); err != nil {
 			return reply{}, err
 		}
 	case p.witness.asked() == asked:

@@ -47,6 +47,8 @@ func faultOf(err error) fault {
 		{"PUSHSTREAM STALE", faultRefused},
 		{"PUSHSTREAM ", faultFinal},
 		{"NOPERM", faultFinal},
+		{"The user executing the script can't", faultFinal}, // within a function, Redis 7.0
+		{"ACL failure in script", faultFinal},               // later ones
 		{"NOAUTH", faultFinal},
 		{"WRONGPASS", faultFinal},
 		{"unknown command", faultFinal},
@@ -64,7 +66,9 @@ func cure(err error) string {
 	for _, known := range []struct{ text, cure string }{
 		{"PUSHSTREAM LAYOUT", "configure every node with the same number of partitions; a deployment keeps the one it began with"},
 		{"NOPERM", "give the user the rights that the operations guide lists"},
-		{"NOAUTH", "put the user and the password into the URL"},
+		{"The user executing the script can't", "give the user the rights that the operations guide lists"},
+		{"ACL failure in script", "give the user the rights that the operations guide lists"},
+		{"NOAUTH", "put the user and the password into the URL (behind Sentinel: as username and password behind the question mark)"},
 		{"WRONGPASS", "check the user and the password of the URL"},
 		{"OOM ", "raise maxmemory, or shorten the retention"},
 		{"MISCONF ", "free the server's disk, or see why it cannot persist"},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/pushstream/pushstream/pkg/backplane"
 	"github.com/pushstream/pushstream/pkg/event"
 )
@@ -31,4 +33,9 @@ func ParseEntry(log event.LogName, ends, present string, answer any) (backplane.
 		return backplane.Entry{}, err
 	}
 	return parseEntry(log, history, answer)
+}
+
+// ParseIngest is parseIngest.
+func ParseIngest(values map[string]any) (backplane.Publication, error) {
+	return parseIngest(goredis.XMessage{ID: "1-0", Values: values})
 }

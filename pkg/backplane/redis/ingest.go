@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,11 +48,16 @@ func (e *Engine) Ingest(ctx context.Context, publish Publish) {
 		malformed: "{" + e.config.Prefix + ":ingest}:malformed",
 		lease:     "{" + e.config.Prefix + ":ingest}:lease",
 	}
+	defer in.release(ctx)
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		held, err := in.round(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			e.log.WarnContext(ctx, "read the ingest stream", slog.String("stream", in.stream), slog.String("error", err.Error()+cure(err)))
+			level := slog.LevelDebug
+			if in.trouble.due() {
+				level = slog.LevelWarn
+			}
+			e.log.Log(ctx, level, "read the ingest stream", slog.String("stream", in.stream), slog.String("error", err.Error()+cure(err)))
 			in.begun = false
 			pause(ctx, attempt)
 		case !held:
@@ -68,6 +75,7 @@ type ingest struct {
 	holder, stream, malformed, lease string
 	begun                            bool // the group exists
 	left                             bool // there may be entries that were read and not acknowledged
+	trouble                          seldom
 }
 
 // wait returns after d, or when ctx ends.
@@ -104,11 +112,28 @@ func (in *ingest) round(ctx context.Context) (held bool, err error) {
 }
 
 func (in *ingest) hold(ctx context.Context) (bool, error) {
-	answer, err := in.engine.execute(ctx, invocation{function: functionLease, keys: []string{in.lease}, args: []any{in.holder, leaseAge.Milliseconds()}})
+	held, err := in.prolong(ctx, leaseAge)
 	if err != nil {
 		return false, fmt.Errorf("take the lease: %w", err)
 	}
-	return len(answer) == 1 && answer[0] == int64(1), nil
+	return held, nil
+}
+
+func (in *ingest) prolong(ctx context.Context, age time.Duration) (held bool, err error) {
+	answer, err := in.engine.execute(ctx, invocation{function: functionLease, keys: []string{in.lease}, args: []any{in.holder, age.Milliseconds()}})
+	return err == nil && len(answer) == 1 && answer[0] == int64(1), err
+}
+
+// release lets another node go on at once. ctx has ended.
+func (in *ingest) release(ctx context.Context) {
+	if !in.begun || in.engine.isClosed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dialTimeout)
+	defer cancel()
+	if _, err := in.prolong(ctx, time.Millisecond); err != nil {
+		in.engine.log.DebugContext(ctx, "release the lease", slog.Any("error", err)) // it ends by itself
+	}
 }
 
 // read returns entries that were left first, then new ones.
@@ -208,8 +233,8 @@ func (in *ingest) remove(ctx context.Context, entries []goredis.XMessage, reason
 // aside returns what is kept of an entry that cannot be published.
 func aside(entry goredis.XMessage, reason error) []string {
 	kept := []string{"reason", reason.Error(), "id", entry.ID}
-	for name, value := range entry.Values {
-		text := fmt.Sprint(value)
+	for _, name := range slices.Sorted(maps.Keys(entry.Values)) {
+		text := fmt.Sprint(entry.Values[name])
 		kept = append(kept, "field:"+name[:min(len(name), malformedBytes)], text[:min(len(text), malformedBytes)])
 	}
 	return kept
@@ -220,8 +245,8 @@ func parseIngest(entry goredis.XMessage) (backplane.Publication, error) {
 	p := backplane.Publication{Tenant: event.DefaultTenant(), Key: "ingest:" + entry.ID}
 	var faults []error
 	data, text := false, false
-	for name, v := range entry.Values {
-		value, _ := v.(string)
+	for _, name := range slices.Sorted(maps.Keys(entry.Values)) {
+		value, _ := entry.Values[name].(string)
 		var err error
 		switch name {
 		case "target":

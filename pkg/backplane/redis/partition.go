@@ -18,6 +18,8 @@ type partition struct {
 	names   names
 	commits commits
 	witness witness
+	trouble seldom // with the relay
+	refusal seldom // of events
 
 	mu       sync.Mutex
 	channels map[string]*channel // by name: those that are joined, or still relayed

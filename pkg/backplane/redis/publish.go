@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -183,13 +184,13 @@ func (c *commits) commit(ctx context.Context, l *lane, items []*item) {
 			c.apart(ctx, items)
 			return
 		case f == faultRefused, f == faultFinal:
-			refuse(items, e.outcome(ctx, err))
+			c.refuse(ctx, items, err)
 			return
 		case f != faultMoving:
 			refused = false
 		}
 		if !e.again(ctx, attempt) {
-			refuse(items, e.outcome(ctx, err))
+			c.refuse(ctx, items, err)
 			return
 		}
 	}
@@ -215,9 +216,15 @@ func (c *commits) apart(ctx context.Context, items []*item) {
 	}
 }
 
-func refuse(items []*item, err error) {
+// refuse answers items whose call has failed.
+func (c *commits) refuse(ctx context.Context, items []*item, err error) {
+	e := c.partition.engine
+	err = fmt.Errorf("publish: %w", e.outcome(ctx, err))
+	if !errors.Is(err, backplane.ErrClosed) && c.partition.refusal.due() {
+		e.log.WarnContext(ctx, "events are refused", slog.Int("partition", int(c.partition.number)), slog.Int("events", len(items)), slog.Any("error", err))
+	}
 	for _, it := range items {
-		it.answer(backplane.Result{Err: fmt.Errorf("publish: %w", err)})
+		it.answer(backplane.Result{Err: err})
 	}
 }
 

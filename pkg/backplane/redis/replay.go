@@ -79,6 +79,9 @@ func (e *Engine) page(log event.LogName, history timelines, answer []any) (backp
 			e.unreadable("entry", log, err)
 			return backplane.Page{Gap: event.GapLost}, nil
 		}
+		if n := len(page.Entries); n > 0 && entry.Prev.After(page.Entries[n-1].Position) && page.Gap == event.GapNone {
+			page.Gap = event.GapTrimmed // somebody has deleted entries in between
+		}
 		page.Entries = append(page.Entries, entry)
 	}
 	return page, nil

@@ -63,7 +63,11 @@ func (p *partition) run(ctx context.Context, sink backplane.Sink) error {
 		}
 		if ctx.Err() == nil {
 			p.probe(ctx)
-			p.engine.log.WarnContext(ctx, "no relay; connecting again", slog.Int("partition", int(p.number)), slog.String("cause", cause.Error()+cure(cause)))
+			level := slog.LevelDebug
+			if p.trouble.due() {
+				level = slog.LevelWarn
+			}
+			p.engine.log.Log(ctx, level, "no relay; connecting again", slog.Int("partition", int(p.number)), slog.String("cause", cause.Error()+cure(cause)))
 			pause(ctx, attempt)
 		}
 	}

@@ -216,6 +216,8 @@ func (s *session) sing(ctx context.Context) error {
 		s.sent.Store(time.Now().UnixNano())
 		r, err := s.partition.testify(ctx, s.canary, false)
 		switch {
+		case err != nil && faultOf(err) == faultFinal:
+			return err
 		case err != nil && ctx.Err() == nil:
 			s.partition.engine.log.DebugContext(ctx, "canary", slog.Any("error", err)) // the dog barks if it goes on
 		case err == nil && r.run != s.run:
