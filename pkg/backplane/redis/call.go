@@ -80,7 +80,7 @@ func (e *Engine) invoke(ctx context.Context, i invocation) ([]any, error) {
 		return e.asking(ctx, client, to, i)
 	case moved:
 		if err = e.servers.reload(ctx); err != nil {
-			return nil, fmt.Errorf("read the cluster's slots: %w", err)
+			return nil, err
 		}
 		if client, err = e.servers.onPrimary(ctx, i.keys[0]); err != nil {
 			return nil, err
@@ -166,9 +166,12 @@ func pause(ctx context.Context, attempt int) bool {
 
 // again waits before a call is repeated, and looks where its server is now: a cluster's client would only begin to look, and
 // repeat the call where it failed. It reports whether there is time for another attempt.
-func (e *Engine) again(ctx context.Context, attempt int) bool {
+func (e *Engine) again(ctx context.Context, attempt int, cause error) bool {
 	if !pause(ctx, attempt) {
 		return false
+	}
+	if faultOf(cause) == faultMoving {
+		return true // it is where it was
 	}
 	if err := e.servers.reload(ctx); err != nil {
 		e.log.DebugContext(ctx, "look for the servers", slog.Any("error", err))
@@ -192,7 +195,7 @@ func (e *Engine) read(ctx context.Context, p *partition, i invocation) (reply, e
 			err = errElsewhere
 			p.suspect()
 		}
-		if f := faultOf(err); f == faultFinal || f == faultRefused || !e.again(tries, attempt) {
+		if f := faultOf(err); f == faultFinal || f == faultRefused || !e.again(tries, attempt, err) {
 			return reply{}, e.outcome(ctx, err)
 		}
 	}

@@ -189,7 +189,7 @@ func (c *commits) commit(ctx context.Context, l *lane, items []*item) {
 		case f != faultMoving:
 			refused = false
 		}
-		if !e.again(ctx, attempt) {
+		if !e.again(ctx, attempt, err) {
 			c.refuse(ctx, items, err)
 			return
 		}

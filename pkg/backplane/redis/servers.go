@@ -188,15 +188,13 @@ func cluster(options *goredis.ClusterOptions, config Config) *servers {
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	options.Dialer = config.Dial
 	client := goredis.NewClusterClient(options)
-	reload := func(ctx context.Context) error {
-		return client.ForEachMaster(ctx, func(context.Context, *goredis.Client) error { return nil })
-	}
+	slots := &slots{client: client, turn: make(chan struct{}, 1)}
 	return &servers{
 		commands: client,
 		sharded:  true,
 		primary: func(ctx context.Context, key string) (*goredis.Options, error) {
-			if err := reload(ctx); err != nil { // the only way to read the map of slots now
-				return nil, fmt.Errorf("read the cluster's slots: %w", err)
+			if err := slots.reload(ctx); err != nil {
+				return nil, err
 			}
 			found, err := client.MasterForKey(ctx, key)
 			if err != nil {
@@ -204,10 +202,38 @@ func cluster(options *goredis.ClusterOptions, config Config) *servers {
 			}
 			return copyOf(found.Options(), config), nil
 		},
-		reload:    reload,
+		reload:    slots.reload,
 		onPrimary: client.MasterForKey,
 		each:      client.ForEachMaster,
 	}
+}
+
+// slots reads the map of a cluster's slots: once for all who ask at the same time.
+type slots struct {
+	client *goredis.ClusterClient
+	turn   chan struct{} // takes the token of who reads
+	began  time.Time     // the last reading that came to an end; for who has the turn
+}
+
+// reload returns when the map is known as it was after the call, or later.
+func (s *slots) reload(ctx context.Context) error {
+	asked := time.Now()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("read the cluster's slots: %w", ctx.Err())
+	}
+	if s.began.After(asked) {
+		return nil
+	}
+	began := time.Now()
+	// The only way to have the client read it now.
+	if err := s.client.ForEachMaster(ctx, func(context.Context, *goredis.Client) error { return nil }); err != nil {
+		return fmt.Errorf("read the cluster's slots: %w", err)
+	}
+	s.began = began
+	return nil
 }
 
 // known is for clients that know where to connect, or ask each time.
