@@ -186,7 +186,7 @@ func TestAReconnectThatTheReaderDoesNotSee(t *testing.T) {
 	pass(100 * time.Millisecond) // it has been asked for
 	publish()                    // nobody is there to hear it
 	<-sink.relayed
-	soon := time.After(5 * time.Second)
+	soon := time.After(2 * time.Second)
 	for doubted := false; !doubted; {
 		select {
 		case <-sink.relayed:

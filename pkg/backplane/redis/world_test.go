@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -118,12 +119,16 @@ func (w *world) starting(before func(*redis.Engine), change ...func(*redis.Confi
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- n.broker.Run(ctx) }() // joined by stop
-	n.stop = sync.OnceFunc(func() {
-		close(n.stopped)
-		cancel()
-		require.NoError(w.t, <-done)
-		require.NoError(w.t, n.engine.Close())
-	})
+	var once sync.Once
+	n.stop = func() {
+		var err error
+		once.Do(func() {
+			close(n.stopped)
+			cancel()
+			err = errors.Join(<-done, n.engine.Close())
+		})
+		require.NoError(w.t, err)
+	}
 	w.t.Cleanup(n.stop)
 	return n
 }
