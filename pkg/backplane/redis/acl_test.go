@@ -89,7 +89,7 @@ func work(w *world, s *redistest.Server) error {
 	t := w.t
 	w.config.RetentionLength, w.config.Linger = 20, 0
 	e := w.engine()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	vouched, ran := make(chan struct{}, 1), make(chan error, 1)
 	go func() { ran <- e.Run(ctx, told{vouched: vouched}) }() // joined below
@@ -123,13 +123,13 @@ func work(w *world, s *redistest.Server) error {
 	admin := s.Client()
 	require.Eventually(t, func() bool {
 		return admin.PubSubNumSub(ctx, e.Channel(topic("a"))).Val()[e.Channel(topic("a"))] == 0
-	}, 5*time.Second, time.Millisecond)
+	}, patience, 5*time.Millisecond)
 	// What only happens after a minute or a day.
 	base := w.config.Prefix + ":1:{p0}:head"
 	s.Do("HSET", base, "pruned", "0", "turned", "0")
 	s.Do("HSET", w.config.Prefix+":1:{p0}:calls", "old", "1 1\nx\n")
 	everyKind(ctx, t, e)
-	require.Eventually(t, func() bool { return !admin.HExists(ctx, w.config.Prefix+":1:{p0}:calls", "old").Val() }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !admin.HExists(ctx, w.config.Prefix+":1:{p0}:calls", "old").Val() }, patience, 5*time.Millisecond)
 	old, err := event.NewPosition(head.Timeline(), 1, 0)
 	require.NoError(t, err)
 	s.Do("HSET", base, "birth", "0-1")
@@ -166,7 +166,7 @@ func ingestOne(w *world, s *redistest.Server, e *redis.Engine) {
 	defer cancel()
 	var ingesting sync.WaitGroup // joined below
 	ingesting.Go(func() { e.Ingest(ctx, e.Publish) })
-	require.Eventually(t, func() bool { return s.Do("XLEN", stream) == int64(0) }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Do("XLEN", stream) == int64(0) }, patience, 5*time.Millisecond)
 	require.EqualValues(t, 1, s.Do("XLEN", "{"+stream+"}:malformed"))
 	cancel()
 	ingesting.Wait()
@@ -221,7 +221,7 @@ func TestRightsOfPublishers(t *testing.T) {
 		}
 		return all
 	}
-	require.Eventually(t, func() bool { return len(kinds()) == 3 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(kinds()) == 3 }, patience, 5*time.Millisecond)
 	require.ElementsMatch(t, []string{"by.ingest", "by.publish", "by.send"}, kinds())
 
 	log := base + "log:default:topic:a"

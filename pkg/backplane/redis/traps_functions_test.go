@@ -203,7 +203,7 @@ func TestSendKnowsItsPartition(t *testing.T) {
 
 func TestSentEventsArriveAndKeysAreForAll(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, redistest.Shared(t).URL())
+	w := newWorld(t, redistest.Shared(t).URL()).calm()
 	f := functionsOf(w, redistest.Shared(t))
 	n := w.node()
 	r := w.read(n, "", topic("a"))
@@ -336,10 +336,10 @@ func TestALogIsSomethingElse(t *testing.T) {
 	require.NoError(t, results[1].Err)
 	require.Empty(t, r.gaps())
 	again := w.read(n, first.position.String(), topic("a"), topic("b"))
-	require.Eventually(t, func() bool { return len(again.gaps()) > 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(again.gaps()) > 0 }, patience, 5*time.Millisecond)
 	require.Equal(t, []string{"topic:a lost"}, again.gaps())
 	require.NoError(t, p.publish(topic("b")).err)
-	require.Eventually(t, func() bool { return again.newest() == 1 && r.newest() == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return again.newest() == 1 && r.newest() == 1 }, patience, 5*time.Millisecond)
 }
 
 // Settings, and a first key, that are wrong.

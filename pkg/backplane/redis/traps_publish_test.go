@@ -85,7 +85,7 @@ func TestAnswersToPublishersAreLost(t *testing.T) {
 
 	// Where no answer ever comes it is an error that leaves the outcome open.
 	quick := w.engine(func(c *redis.Config) {
-		c.PublishTimeout = 200 * time.Millisecond
+		c.PublishTimeout = 2 * time.Second
 		deafened(c).Store(1 << 30)
 	})
 	r := quick.Publish(t.Context(), []backplane.Publication{numbered(topic("c"), 0, 0)})[0]
@@ -134,21 +134,44 @@ func TestKeysAreKnownToAllNodes(t *testing.T) {
 	}
 }
 
+// noticed is a connection that says when something is published through it.
+type noticed struct {
+	net.Conn
+
+	published chan struct{}
+}
+
+func (c noticed) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("_publish")) {
+		select {
+		case c.published <- struct{}{}:
+		default:
+		}
+	}
+	return c.Conn.Write(b)
+}
+
 // What nobody waits for any more is not sent when the server is back, long after its publisher was told that it failed.
 func TestPublicationsThatWereGivenUpAreNotSent(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	w := newWorld(t, s.URL())
-	e := w.engine()
+	published := make(chan struct{}, 1)
+	e := newWorld(t, s.URL()).engine(func(c *redis.Config) {
+		c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, address)
+			return noticed{conn, published}, err
+		}
+	})
 	require.NoError(t, e.Publish(t.Context(), []backplane.Publication{numbered(topic("a"), 0, 0)})[0].Err)
+	<-published
 	s.Freeze()
-	under := make(chan backplane.Result, 1)
+	first := make(chan backplane.Result, 1)
 	go func() { // joined by its result
-		under <- e.Publish(context.WithoutCancel(t.Context()), []backplane.Publication{numbered(topic("a"), 1, 0)})[0]
+		first <- e.Publish(context.WithoutCancel(t.Context()), []backplane.Publication{numbered(topic("a"), 1, 0)})[0]
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	<-published
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	pass(100 * time.Millisecond) // the first call is under way
 	var others sync.WaitGroup
 	var failed atomic.Int64
 	for i := range 200 {
@@ -161,7 +184,7 @@ func TestPublicationsThatWereGivenUpAreNotSent(t *testing.T) {
 	others.Wait()
 	require.EqualValues(t, 200, failed.Load())
 	s.Thaw()
-	require.NoError(t, (<-under).Err)
+	require.NoError(t, (<-first).Err)
 	require.NoError(t, e.Publish(t.Context(), []backplane.Publication{numbered(topic("a"), 2, 0)})[0].Err)
 	require.EqualValues(t, 3, s.Do("XLEN", e.Channel(topic("a"))))
 	require.Zero(t, s.Do("XLEN", e.Channel(topic("b"))))
@@ -171,7 +194,7 @@ func TestPublicationsThatWereGivenUpAreNotSent(t *testing.T) {
 func TestFunctionsAreDeleted(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	w := newWorld(t, s.URL())
+	w := newWorld(t, s.URL()).calm()
 	n := w.node()
 	w.read(n, "", topic("a"), topic("b"))
 	p := w.publisher()
@@ -225,7 +248,7 @@ func (ignored) Progress(backplane.Partition, event.Position) {}
 func TestTwoReleasesSideBySide(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	w := newWorld(t, s.URL())
+	w := newWorld(t, s.URL()).calm()
 	next := func(e *redis.Engine) { e.SetVersion("2") }
 	old, young := w.node(), w.starting(next)
 	young.awaitReady()

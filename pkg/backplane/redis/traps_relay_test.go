@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -43,9 +44,9 @@ func TestRelayConnectionsAreKilledAllTheTime(t *testing.T) {
 	v := w.requireKept(p)
 	require.Zero(t, v.refused, "%v", v.refusal)
 	require.Zero(t, v.gaps)
-	require.GreaterOrEqual(t, killed, seconds-2)
-	require.Greater(t, n.tally.of("vouched"), seconds-2)
-	require.Less(t, v.slowest, 2*time.Second)
+	require.Greater(t, killed, seconds/2)
+	require.Greater(t, n.tally.of("vouched"), seconds/2)
+	require.Less(t, v.slowest, 5*time.Second)
 }
 
 // through dials a link instead of the server behind it.
@@ -66,14 +67,14 @@ func TestHalfOpenRelay(t *testing.T) {
 	w.read(n, "", topic("a"))
 	p := w.publisher()
 	events := p.stream(200, 800, topic("a"))
-	require.Eventually(t, func() bool { return n.tally.of("passed relayed") > 100 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return n.tally.of("delivered") > 100 }, patience, 5*time.Millisecond)
 
 	link.Blackhole()
 	began := time.Now()
-	require.Eventually(t, func() bool { return n.tally.of("relays") == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return n.tally.of("relays") == 0 }, patience, 5*time.Millisecond)
 	took := time.Since(began)
 	require.Greater(t, took, w.config.CanaryTimeout/2, "nobody else can have noticed it")
-	require.Less(t, took, w.config.CanaryTimeout+time.Second)
+	require.Less(t, took, w.config.CanaryTimeout+2*time.Second)
 	require.EqualValues(t, 1, s.Do("PUBLISH", n.engine.Channel(topic("a")), "{}"), "the server believes in its receiver")
 	events.wait()
 	require.Zero(t, n.tally.of("relays"))
@@ -83,7 +84,7 @@ func TestHalfOpenRelay(t *testing.T) {
 	v := w.requireKept(p)
 	require.Zero(t, v.refused, "%v", v.refusal)
 	require.Zero(t, v.gaps)
-	require.Less(t, v.slowest, w.config.CanaryTimeout+2*time.Second, "meanwhile readers get their events from the logs")
+	require.Less(t, v.slowest, w.config.CanaryTimeout+4*time.Second, "meanwhile readers get their events from the logs")
 }
 
 // The relay takes nothing for a while, and so much is published that the server gives it up. What was under way to it still
@@ -92,8 +93,7 @@ func TestRelayBufferOverflows(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "client-output-buffer-limit pubsub 256kb 64kb 1")
 	link := redistest.StartLink(t, s.Addr)
-	w := newWorld(t, s.URL())
-	w.config.CanaryTimeout = 30 * time.Second // the server has to be the one that ends it
+	w := newWorld(t, s.URL()).calm()
 	n := w.starting(func(e *redis.Engine) { e.DialRelay(through(link)) })
 	n.awaitReady()
 	w.read(n, "", topic("a"))
@@ -130,23 +130,30 @@ type dying struct {
 	net.Conn
 
 	dead atomic.Bool
+	once sync.Once
+	seen chan struct{} // closed by the first who writes
 }
 
 func (c *dying) Write(b []byte) (int, error) {
 	if c.dead.Load() {
+		c.once.Do(func() { close(c.seen) })
 		return 0, syscall.EPIPE
 	}
 	return c.Conn.Write(b)
 }
 
-// held is a sink that keeps its caller for as long as nobody takes what it was given.
+// held is a sink that keeps the reader of the relay until it is let go.
 type held struct {
 	ignored
 
-	relayed, vouched, doubted chan struct{}
+	relayed, release, vouched, doubted chan struct{}
 }
 
-func (h held) Relay(backplane.Entry)                       { h.relayed <- struct{}{} }
+func (h held) Relay(backplane.Entry) {
+	h.relayed <- struct{}{}
+	<-h.release
+}
+
 func (h held) Vouched(backplane.Partition, event.Position) { h.vouched <- struct{}{} }
 func (h held) Doubt(backplane.Partition, string)           { h.doubted <- struct{}{} }
 
@@ -155,17 +162,16 @@ func (h held) Doubt(backplane.Partition, string)           { h.doubted <- struct
 func TestAReconnectThatTheReaderDoesNotSee(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	w := newWorld(t, s.URL())
-	w.config.CanaryTimeout = time.Minute // this must not depend on it
+	w := newWorld(t, s.URL()).calm()
 	e := w.engine()
 	var present atomic.Pointer[dying]
 	e.DialRelay(func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, address)
-		c := &dying{Conn: conn}
+		c := &dying{Conn: conn, seen: make(chan struct{})}
 		present.Store(c)
 		return c, err
 	})
-	sink := held{relayed: make(chan struct{}), vouched: make(chan struct{}, 8), doubted: make(chan struct{}, 8)}
+	sink := held{relayed: make(chan struct{}, 8), release: make(chan struct{}), vouched: make(chan struct{}, 8), doubted: make(chan struct{}, 8)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx, sink) }() // joined below
@@ -176,28 +182,23 @@ func TestAReconnectThatTheReaderDoesNotSee(t *testing.T) {
 		require.NoError(t, e.Publish(ctx, []backplane.Publication{numbered(topic("a"), 0, 0)})[0].Err)
 	}
 	publish()
-	pass(100 * time.Millisecond) // the reader is held up with it
-	present.Load().dead.Store(true)
+	<-sink.relayed
+	died := present.Load()
+	died.dead.Store(true)
 	joined := make(chan error, 1)
 	go func() { // joined below
 		_, err := e.Join(ctx, []event.LogName{topic("b")})
 		joined <- err
 	}()
-	pass(100 * time.Millisecond) // it has been asked for
-	publish()                    // nobody is there to hear it
-	<-sink.relayed
-	soon := time.After(2 * time.Second)
-	for doubted := false; !doubted; {
-		select {
-		case <-sink.relayed:
-		case <-sink.doubted:
-			doubted = true
-		case <-soon:
-			require.FailNow(t, "there is no doubt")
-		}
+	<-died.seen
+	publish() // nobody is there to hear it
+	close(sink.release)
+	select {
+	case <-sink.doubted:
+	case <-time.After(2 * time.Second): // a confirmation that does not come is noticed after three
+		require.Fail(t, "there is no doubt")
 	}
 	require.NoError(t, <-joined)
-	<-sink.vouched
 	cancel()
 	require.NoError(t, <-done)
 }
@@ -238,7 +239,7 @@ func TestConfirmationsThatNobodyAskedFor(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, s.URL())
+			w := newWorld(t, s.URL()).calm()
 			var present atomic.Pointer[injected]
 			n := w.starting(func(e *redis.Engine) {
 				e.DialRelay(func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -253,10 +254,10 @@ func TestConfirmationsThatNobodyAskedFor(t *testing.T) {
 			p := w.publisher()
 			events := p.stream(200, 200, topic("a"))
 			for vouched := 1; vouched <= 3; vouched++ {
-				require.Eventually(t, func() bool { return n.tally.of("vouched") == vouched }, 5*time.Second, time.Millisecond)
+				require.Eventually(t, func() bool { return n.tally.of("vouched") == vouched }, patience, 5*time.Millisecond)
 				present.Load().say(confirmation(kind, channel(n)))
 			}
-			require.Eventually(t, func() bool { return n.tally.of("doubt relay") == 3 }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return n.tally.of("doubt relay") == 3 }, patience, 5*time.Millisecond)
 			events.wait()
 			v := w.requireKept(p)
 			require.Zero(t, v.refused, "%v", v.refusal)
@@ -269,7 +270,7 @@ func TestConfirmationsThatNobodyAskedFor(t *testing.T) {
 func TestForeignMessages(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	w := newWorld(t, s.URL())
+	w := newWorld(t, s.URL()).calm()
 	n := w.node()
 	r := w.read(n, "", topic("a"))
 	p := w.publisher()

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -74,7 +75,7 @@ func TestAHundredThousandTargets(t *testing.T) {
 	s := redistest.Start(t)
 	w := newWorld(t, s.URL())
 	n := w.node(func(c *redis.Config) {
-		c.CanaryTimeout = 5 * time.Second
+		c.CanaryTimeout = time.Minute
 		c.Linger = 100 * time.Millisecond
 	})
 	r := w.read(n, "", topic("a"))
@@ -92,7 +93,7 @@ func TestAHundredThousandTargets(t *testing.T) {
 		took := time.Since(began)
 		watch.end()
 		t.Logf("%s: %v, slowest PING %v, at most %d bytes in the server's buffers", what, took.Round(time.Millisecond), watch.slowest, watch.buffers)
-		require.Less(t, watch.slowest, 300*time.Millisecond, "generous: all at once takes 112 ms of Redis' time on a quick machine")
+		require.Less(t, watch.slowest, time.Second, "generous: the machine may be busy with other things")
 		require.Less(t, watch.buffers, 1<<20)
 		require.Less(t, took, 20*time.Second)
 	}
@@ -101,6 +102,12 @@ func TestAHundredThousandTargets(t *testing.T) {
 		require.NoError(t, err)
 	})
 	require.Equal(t, 1, n.tally.of("vouched"))
+	usual := regexp.MustCompile(`latency_percentiles_usec_subscribe:p50=([0-9]+)`).FindStringSubmatch(s.Client().Info(t.Context(), "latencystats").Val())
+	require.Len(t, usual, 2)
+	micros, err := strconv.Atoi(usual[1])
+	require.NoError(t, err)
+	t.Logf("the usual SUBSCRIBE takes Redis %d µs", micros)
+	require.Less(t, micros, 20_000, "all at once takes 112,000")
 	s.Do("CLIENT", "KILL", "TYPE", "pubsub") // Redis takes its time to forget so many channels
 	quiet("join again", func() {
 		require.Eventually(t, func() bool { return n.tally.of("vouched") == 2 }, 20*time.Second, time.Millisecond)

@@ -100,7 +100,7 @@ func (r *reader) connect(n *node, room int) {
 		var err error
 		sub, err = n.broker.Subscribe(ctx, request)
 		return err == nil
-	}, 20*time.Second, 20*time.Millisecond, "subscribe")
+	}, patience, 20*time.Millisecond, "subscribe")
 	r.mu.Lock()
 	r.socket = s
 	r.number++
@@ -275,9 +275,9 @@ func (v verdict) String() string {
 func (w *world) settle(p *publisher) verdict {
 	w.t.Helper()
 	for _, log := range w.logs() {
-		require.Eventually(w.t, func() bool { return p.publish(log).err == nil }, 20*time.Second, 20*time.Millisecond, "publish a last event")
+		require.Eventually(w.t, func() bool { return p.publish(log).err == nil }, patience, 20*time.Millisecond, "publish a last event")
 	}
-	deadline := time.NewTimer(15 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
