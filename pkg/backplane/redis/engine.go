@@ -53,11 +53,12 @@ type Engine struct {
 	servers    *servers
 	partitions []*partition
 
-	running atomic.Bool
-	closing sync.Once
-	closed  chan struct{}
-	work    sync.WaitGroup // commits that go on
-	said    sync.Map       // warnings that were given
+	running  atomic.Bool
+	closing  sync.Once
+	closed   chan struct{}
+	starting sync.Mutex     // nothing is added to work once it is closed
+	work     sync.WaitGroup // commits that go on
+	said     sync.Map       // warnings that were given
 	// dialRelay replaces Config.Dial for the connections of the relay, in tests that do harm to these alone.
 	dialRelay dialer
 }
@@ -91,7 +92,9 @@ func New(config Config, log *slog.Logger, metrics Metrics) (*Engine, error) {
 func (e *Engine) Close() error {
 	var err error
 	e.closing.Do(func() {
+		e.starting.Lock()
 		close(e.closed)
+		e.starting.Unlock()
 		e.work.Wait()
 		err = e.servers.commands.Close()
 	})
@@ -99,6 +102,17 @@ func (e *Engine) Close() error {
 		return fmt.Errorf("close redis backplane: %w", err)
 	}
 	return nil
+}
+
+// start has a goroutine work, which Close waits for. It reports false if the engine is closed.
+func (e *Engine) start(work func()) bool {
+	e.starting.Lock()
+	defer e.starting.Unlock()
+	if e.isClosed() {
+		return false
+	}
+	e.work.Go(work)
+	return true
 }
 
 func (e *Engine) isClosed() bool {

@@ -124,9 +124,13 @@ func (c *commits) add(it *item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting = append(c.waiting, it)
-	if !c.working {
+	switch {
+	case c.working:
+	case e.start(c.run): // it ends when nothing waits
 		c.working = true
-		e.work.Go(c.run) // ends when nothing waits; joined by Close
+	default:
+		c.waiting = nil
+		it.answer(backplane.Result{Err: fmt.Errorf("publish: %w", backplane.ErrClosed)})
 	}
 }
 
