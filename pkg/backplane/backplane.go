@@ -65,6 +65,10 @@ type Sink interface {
 	// Progress says that every event of the joined logs up to and including position has been passed on. It never comes
 	// while in doubt, and comes about once a second otherwise, so that the cursor of a reader without events keeps up.
 	Progress(partition Partition, position event.Position)
+	// Signal passes on a message of Signals.Send: at least once, in any order, also while in doubt. Before every Vouched, all
+	// that are kept for the partition have been passed on, again or not: a node that was away has not missed one. The
+	// message is the sink's to keep.
+	Signal(partition Partition, message []byte)
 }
 
 // Partition numbers what shares one clock and one relay, from 0.
@@ -171,3 +175,24 @@ type Tickets interface {
 	// ErrNoTicket.
 	Take(ctx context.Context, id string) ([]byte, error)
 }
+
+// Signals carries short messages to every node: who has been logged out, what is asked of all. It is safe for concurrent use.
+type Signals interface {
+	// Send hands a message of at most MaxSignal bytes to the Run of every node, the sender's own one included, and returns to
+	// how many. Those whose relay is away are not among them: they get what is kept for longer than they are away.
+	//
+	// keep is how long the message is kept for nodes that come later, 0 for not at all. It is forgotten with the store. A
+	// store keeps at most MaxKeptSignals of a partition; more is ErrTooManySignals. A message that is kept already, byte
+	// by byte, is not kept twice: it is kept for the longer time of the two.
+	//
+	// Send blocks until the store has answered, or until ctx ends. An error that wraps ErrUnavailable leaves open whether the
+	// message was sent; to send it again is harmless where sinks take it so.
+	Send(ctx context.Context, partition Partition, message []byte, keep time.Duration) (nodes int, err error)
+}
+
+const (
+	// MaxSignal is the most bytes of a signal.
+	MaxSignal = 64 << 10
+	// MaxKeptSignals is the most signals of a partition that are kept at a time.
+	MaxKeptSignals = 10_000
+)

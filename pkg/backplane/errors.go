@@ -15,4 +15,7 @@ var (
 
 	// ErrNoTicket says: there is no such ticket: never put, taken before, or expired. Ask for a new one.
 	ErrNoTicket = errors.New("no such ticket")
+
+	// ErrTooManySignals says: the store keeps as many signals as it may. Wait until some have expired.
+	ErrTooManySignals = errors.New("too many signals are kept")
 )

@@ -18,6 +18,7 @@ type relay struct {
 	log     *slog.Logger
 	metrics Metrics
 	ending  func() bool // the node is stopping: a doubt is no news
+	signal  func(message []byte)
 
 	mu     sync.Mutex
 	parts  []part
@@ -40,7 +41,7 @@ type chain struct {
 }
 
 func newRelay(s *store.Store, partitions int, log *slog.Logger, metrics Metrics) *relay {
-	return &relay{store: s, log: log, metrics: metrics, parts: make([]part, partitions), chains: make(map[event.LogName]*chain)}
+	return &relay{store: s, log: log, metrics: metrics, signal: func([]byte) {}, parts: make([]part, partitions), chains: make(map[event.LogName]*chain)}
 }
 
 // started reports whether every partition has been vouched for once.
@@ -177,6 +178,9 @@ func (r *relay) Progress(partition backplane.Partition, position event.Position)
 	r.meet(partition, position)
 	r.store.Progress(int(partition), position)
 }
+
+// Signal hands a message of another node to whoever administers this one.
+func (r *relay) Signal(_ backplane.Partition, message []byte) { r.signal(message) }
 
 func (r *relay) partition(tenant event.Tenant) backplane.Partition {
 	return backplane.PartitionOf(tenant, len(r.parts))

@@ -204,3 +204,10 @@ func (s faultySink) Progress(partition backplane.Partition, position event.Posit
 		s.to.Progress(partition, position)
 	}
 }
+
+// Signal passes a signal on, also while the relay is broken: what is kept comes again in any case.
+func (s faultySink) Signal(partition backplane.Partition, message []byte) {
+	s.on.mu.Lock()
+	defer s.on.mu.Unlock()
+	s.to.Signal(partition, message)
+}

@@ -113,6 +113,8 @@ func (s *stage) Vouched(_ backplane.Partition, head event.Position) {
 	s.add("vouched " + head.String())
 }
 
+func (s *stage) Signal(_ backplane.Partition, message []byte) { s.add("signal " + string(message)) }
+
 func (s *stage) Progress(_ backplane.Partition, p event.Position) { s.add("progress " + p.String()) }
 
 func staged(t *testing.T, test func(s *stage)) {

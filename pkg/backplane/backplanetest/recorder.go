@@ -85,6 +85,9 @@ func (r *recorder) Progress(partition backplane.Partition, position event.Positi
 	r.record(call{kind: callProgress, partition: partition, position: position})
 }
 
+// Signal records nothing yet.
+func (r *recorder) Signal(backplane.Partition, []byte) {}
+
 func (r *recorder) record(c call) {
 	if int(c.partition) < 0 || int(c.partition) >= len(r.partitions) {
 		r.fault("a call for partition %d of %d", c.partition, len(r.partitions))

@@ -30,4 +30,5 @@ type nothing struct{}
 func (nothing) Relay(backplane.Entry)                        {}
 func (nothing) Doubt(backplane.Partition, string)            {}
 func (nothing) Vouched(backplane.Partition, event.Position)  {}
+func (nothing) Signal(backplane.Partition, []byte)           {}
 func (nothing) Progress(backplane.Partition, event.Position) {}

@@ -23,6 +23,10 @@ func (c *calls) Vouched(_ backplane.Partition, head event.Position) {
 	*c = append(*c, "vouched "+head.String())
 }
 
+func (c *calls) Signal(_ backplane.Partition, message []byte) {
+	*c = append(*c, "signal "+string(message))
+}
+
 func (c *calls) Progress(_ backplane.Partition, at event.Position) {
 	*c = append(*c, "progress "+at.String())
 }

@@ -127,6 +127,7 @@ func (e *events) String() string {
 func (e *events) Relay(entry backplane.Entry)                     { e.add("relay:" + entry.Position.Timeline()) }
 func (e *events) Doubt(backplane.Partition, string)               { e.add("doubt") }
 func (e *events) Vouched(_ backplane.Partition, h event.Position) { e.add("vouched:" + h.Timeline()) }
+func (e *events) Signal(backplane.Partition, []byte)              {}
 func (e *events) Progress(backplane.Partition, event.Position)    {}
 
 // An event of another timeline than the one that was vouched for is not passed on: it may come from a server that does not

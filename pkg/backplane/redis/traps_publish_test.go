@@ -242,6 +242,7 @@ type ignored struct{}
 func (ignored) Relay(backplane.Entry)                        {}
 func (ignored) Doubt(backplane.Partition, string)            {}
 func (ignored) Vouched(backplane.Partition, event.Position)  {}
+func (ignored) Signal(backplane.Partition, []byte)           {}
 func (ignored) Progress(backplane.Partition, event.Position) {}
 
 // While a deployment goes from one release to the next, nodes with two versions of the functions work on the same logs.
