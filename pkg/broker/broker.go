@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pushstream/pushstream/pkg/backplane"
+	"github.com/pushstream/pushstream/pkg/event"
 	"github.com/pushstream/pushstream/pkg/sse"
 	"github.com/pushstream/pushstream/pkg/store"
 )
@@ -84,6 +85,19 @@ func (b *Broker) Ready() error {
 
 // Connections returns how many streams there are.
 func (b *Broker) Connections() int { return b.store.Len() }
+
+// List tells done of the connections that read a log, of all there are where log is zero: see store.Store.
+func (b *Broker) List(log event.LogName, most int, done func(infos []store.Info, total int)) {
+	b.store.List(log, most, done)
+}
+
+// End ends the connections that read a log, of all there are where log is zero, those that match: see store.Store.
+func (b *Broker) End(log event.LogName, match func(store.Info) bool, reason store.Reason, done func(ended int)) {
+	b.store.End(log, match, reason, done)
+}
+
+// OnSignal has signals of all nodes handed to take, which never blocks. It is called before Run.
+func (b *Broker) OnSignal(take func(message []byte)) { b.relay.signal = take }
 
 // Drain takes no new streams from now on, and says goodbye to all there are: spread over Config.DrainWindow, each told its
 // own random time to come back, in a window sized by Config.ReconnectRate. It returns when none is left, or when ctx ends.

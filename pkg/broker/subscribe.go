@@ -24,6 +24,10 @@ type Request struct {
 	Envelope bool
 	// Identity is an opaque digest of who the reader is.
 	Identity string
+	// Address is where the reader is, for people to read.
+	Address string
+	// Credential is what the reader has presented. The stream ends with it.
+	Credential store.Credential
 }
 
 // Subscription is a reader whose logs are joined, and who has no stream yet. Either Start or Cancel is called, once.
@@ -70,10 +74,13 @@ func (b *Broker) Subscribe(ctx context.Context, r Request) (*Subscription, error
 func (s *Subscription) Start(stream store.Stream, closed func(store.Reason)) *store.Conn {
 	b := s.broker
 	return b.store.Attach(store.Attachment{
-		Stream:    stream,
-		Envelope:  s.request.Envelope,
-		Partition: int(b.relay.partition(s.request.Tenant)),
-		Logs:      s.logs,
+		ID:         s.ID,
+		Address:    s.request.Address,
+		Credential: s.request.Credential,
+		Stream:     stream,
+		Envelope:   s.request.Envelope,
+		Partition:  int(b.relay.partition(s.request.Tenant)),
+		Logs:       s.logs,
 		Hello: sse.Hello{
 			Cursor:     s.cursor,
 			Connection: s.ID,

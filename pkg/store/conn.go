@@ -54,7 +54,8 @@ type timers struct {
 	due       time.Time     // when the shard looks at it next
 	wrote     time.Time     // when the stream last took bytes
 	pollAt    time.Time     // before this no round begins
-	expires   time.Time     // when it has reached its age; zero for never
+	opened    time.Time     // when it was attached
+	expires   time.Time     // when it has reached its age, or its credential expires; zero for never
 	byeAt     time.Time     // when a drain ends it; zero for never
 	reconnect time.Duration // what a drain tells it
 	endBy     time.Time     // when an ending one is closed, whatever was taken
@@ -182,6 +183,19 @@ func (q *queue) taken(n int, whole func(*block)) {
 	}
 	q.blocks = append(q.blocks[:0], q.blocks[done:]...)
 	clear(q.blocks[len(q.blocks):cap(q.blocks)])
+}
+
+// abandon drops all blocks that are not begun.
+func (q *queue) abandon() {
+	keep := min(len(q.blocks), 1)
+	if q.begun == 0 {
+		keep = 0
+	}
+	for _, b := range q.blocks[keep:] {
+		q.bytes -= len(b.bytes)
+	}
+	clear(q.blocks[keep:])
+	q.blocks = q.blocks[:keep]
 }
 
 // cut drops the first relayed block that is not begun and all behind it. What stays came from the logs, and is bounded

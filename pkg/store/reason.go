@@ -24,6 +24,16 @@ const (
 	ReasonOverloaded
 	// ReasonUnavailable: the backplane cannot be reached.
 	ReasonUnavailable
+	// ReasonExpired: the credential has expired; the reader comes back with a new one.
+	ReasonExpired
+	// ReasonEnded: an administrator ended the stream.
+	ReasonEnded
+)
+
+// The reasons that tell the reader to stay away.
+const (
+	// ReasonRevoked: the reader was logged out, or its credential is refused from now on.
+	ReasonRevoked Reason = 300 + iota
 )
 
 // String returns the reason's word.
@@ -43,6 +53,12 @@ func (r Reason) String() string {
 		return "overloaded"
 	case ReasonUnavailable:
 		return "unavailable"
+	case ReasonExpired:
+		return "expired"
+	case ReasonEnded:
+		return "ended"
+	case ReasonRevoked:
+		return "revoked"
 	default:
 		return "unknown"
 	}

@@ -158,9 +158,12 @@ func (s *shard) attach(c *Conn) {
 		c.places[place] = len(readers)
 		s.readers[log] = append(readers, reader{c, place})
 	}
-	c.wrote = s.now
+	c.opened, c.wrote = s.now, s.now
 	if age := s.store.cfg.MaxAge; age > 0 {
 		c.expires = s.now.Add(age - age/5 + jitter(age/5*2))
+	}
+	if end := c.attached.Credential.Expires; !end.IsZero() && (c.expires.IsZero() || end.Before(c.expires)) {
+		c.expires = end
 	}
 	s.store.metrics.CatchingUp(+1)
 	c.queue.push(block{bytes: c.attached.Hello, position: c.attached.Cursor})

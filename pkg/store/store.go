@@ -103,6 +103,12 @@ func (s *Store) Drain(ctx context.Context, window, spread time.Duration) error {
 
 // Attachment is a connection to be.
 type Attachment struct {
+	// ID names it.
+	ID string
+	// Address is where its reader is, for people to read.
+	Address string
+	// Credential is what its reader has presented.
+	Credential Credential
 	// Stream is its socket.
 	Stream Stream
 	// Envelope is the form it gets.
@@ -119,6 +125,16 @@ type Attachment struct {
 	Fence event.Position
 	// OnClose is called once, by the shard, when the connection has ended. It must not block.
 	OnClose func(Reason)
+}
+
+// Credential is what is to be known of a reader's credential. Zero is one that is never taken back.
+type Credential struct {
+	// Token names it, within its tenant; empty for none.
+	Token string
+	// Issued is when it was issued; zero where that is not known.
+	Issued time.Time
+	// Expires is when it ends, and every stream with it; zero for never.
+	Expires time.Time
 }
 
 // Attach gives a connection to a shard. It needs a Run. The stream's owner calls the returned connection.

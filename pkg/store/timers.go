@@ -87,7 +87,11 @@ func (s *shard) look(c *Conn) {
 	case reached(c.byeAt):
 		s.bye(c, ReasonDraining, c.reconnect)
 	case reached(c.expires):
-		s.bye(c, ReasonMaxAge, jitter(ageSpread))
+		reason := ReasonMaxAge
+		if c.expires.Equal(c.attached.Credential.Expires) {
+			reason = ReasonExpired
+		}
+		s.bye(c, reason, jitter(ageSpread))
 	default:
 		if len(c.queue.blocks) == 0 && reached(c.wrote.Add(s.store.cfg.Heartbeat)) {
 			s.ping(c)

@@ -213,7 +213,10 @@ func (controls) Ping(_ bool, cursor event.Position) []byte {
 	return []byte(fmt.Sprintf("[ping @%s]", number(cursor)))
 }
 
-func (controls) Bye(_ bool, reason string, _ time.Duration) []byte {
+func (controls) Bye(_ bool, reason string, reconnect time.Duration) []byte {
+	if reconnect < 0 {
+		return []byte(fmt.Sprintf("[bye %s for good]", reason))
+	}
 	return []byte(fmt.Sprintf("[bye %s]", reason))
 }
 
@@ -234,6 +237,11 @@ const plenty = 1 << 30
 
 // attach connects a reader of logs.
 func (w *world) attach(cursor, room int, logs ...string) *reader {
+	return w.attachAs(store.Credential{}, cursor, room, logs...)
+}
+
+// attachAs connects a reader with a credential.
+func (w *world) attachAs(credential store.Credential, cursor, room int, logs ...string) *reader {
 	r := &reader{w: w, room: room}
 	var names []event.LogName
 	for _, log := range logs {
@@ -243,7 +251,7 @@ func (w *world) attach(cursor, room int, logs ...string) *reader {
 	fence := w.head
 	w.mu.Unlock()
 	r.conn = w.store.Attach(store.Attachment{
-		Stream: r, Logs: names, Hello: []byte("[hello]"), Cursor: at(cursor), Fence: at(fence),
+		ID: strings.Join(logs, "+"), Credential: credential, Stream: r, Logs: names, Hello: []byte("[hello]"), Cursor: at(cursor), Fence: at(fence),
 		OnClose: func(reason store.Reason) { r.mu.Lock(); r.reason = &reason; r.mu.Unlock() },
 	})
 	synctest.Wait()
