@@ -132,7 +132,8 @@ type Entry struct {
 type Query struct {
 	// Log is which log.
 	Log event.LogName
-	// After is the position up to which the reader has this log; only entries behind it are wanted. It is never zero.
+	// After is the position up to which the reader has this log; only entries behind it are wanted. Zero asks for all that
+	// is kept, and has no gap: somebody looks at a log without having read it.
 	After event.Position
 	// Through is the last position that is wanted: the head, read before. It is never zero.
 	Through event.Position

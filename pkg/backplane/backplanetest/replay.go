@@ -11,6 +11,7 @@ import (
 func replayCases() []testCase {
 	return []testCase{
 		{name: "after and through", test: replayBounds},
+		{name: "after nothing", test: replayFromTheFirst},
 		{name: "pages end at their limit", test: replayLimit},
 		{name: "pages end at their bytes", test: replayBytes},
 		{name: "a page for each query, in their order", test: replayMany},
@@ -42,6 +43,17 @@ func replayBounds(s *scene) {
 		s.expect(!page.Full, "%s: the page is full", c.name)
 		s.expect(page.Gap == event.GapNone, "%s: gap %q", c.name, page.Gap)
 	}
+}
+
+func replayFromTheFirst(s *scene) {
+	log := s.topic("a")
+	e := s.putAll(5, log)
+	s.same("all", s.replay(whole(log, event.Position{}, e[4].position))[0].Entries, e)
+	page := s.replay(backplane.Query{Log: log, Through: e[3].position, Limit: 2, Bytes: 1 << 20})[0]
+	s.same("the first", page.Entries, e[:2])
+	s.expect(page.Full && page.Gap == event.GapNone, "full %v, gap %q", page.Full, page.Gap)
+	page = s.replay(whole(s.topic("nothing"), event.Position{}, e[4].position))[0]
+	s.expect(len(page.Entries) == 0 && !page.Full && page.Gap == event.GapNone, "a log that is not there: %d entries, full %v, gap %q", len(page.Entries), page.Full, page.Gap)
 }
 
 // follow reads page after page until one is not full.

@@ -28,15 +28,22 @@ func (e *Engine) page(ctx context.Context, q backplane.Query) (backplane.Page, e
 		return backplane.Page{}, err
 	}
 	e.advance()
-	if q.After.Timeline() != e.timeline || e.birth.After(q.After) || q.After.After(e.head) {
+	looks := q.After.IsZero()
+	if !looks && (q.After.Timeline() != e.timeline || e.birth.After(q.After) || q.After.After(e.head)) {
 		return backplane.Page{Gap: event.GapLost}, nil
 	}
 	found := e.logs.find(q.Log, e.horizon())
 	if found == nil {
+		if looks {
+			return backplane.Page{}, nil
+		}
 		return backplane.Page{Gap: e.absent(q.After)}, nil
 	}
 	rest := found.value.behind(q.After)
-	page := backplane.Page{Gap: gap(rest, q.After)}
+	page := backplane.Page{}
+	if !looks {
+		page.Gap = gap(rest, q.After)
+	}
 	bytes := 0
 	for _, r := range rest {
 		entry := r.value.entry

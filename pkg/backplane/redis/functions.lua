@@ -383,12 +383,14 @@ local function verdict(p, h, log, tag, ms, seq, first)
   return ''
 end
 
--- page reads one log behind a cursor: its verdict, 1 where limit or bytes ended it, and its entries.
+-- page reads one log behind a cursor: its verdict, 1 where limit or bytes ended it, and its entries. An empty cursor reads
+-- from the first entry on, and has no gap.
 local function page(p, h, log, cursor, through, limit, bytes)
   local tag, at = string.match(cursor, '^(%w+)%.(.+)$')
+  if cursor == '' then at = '0-0' end
   local ms, seq = parse(at)
-  if after(h.birth_ms, h.birth_seq, ms, seq) or not survives(h, tag, ms, seq)
-    or h.mark_ms and not after(ms, seq, h.mark_ms, h.mark_seq) then
+  if tag and (after(h.birth_ms, h.birth_seq, ms, seq) or not survives(h, tag, ms, seq)
+    or h.mark_ms and not after(ms, seq, h.mark_ms, h.mark_seq)) then
     return {'lost', 0}
   end
   local through_ms, through_seq = parse(through)
@@ -399,7 +401,7 @@ local function page(p, h, log, cursor, through, limit, bytes)
       if string.find(chunk.err, 'WRONGTYPE', 1, true) then return {'lost', 0} end -- the other pages are good
       error(chunk)
     end
-    if #result == 2 and from == '(' .. at then result[1] = verdict(p, h, log, tag, ms, seq, chunk[1]) end
+    if tag and #result == 2 and from == '(' .. at then result[1] = verdict(p, h, log, tag, ms, seq, chunk[1]) end
     for _, entry in ipairs(chunk) do
       local m, s = parse(entry[1])
       if after(m, s, through_ms, through_seq) then return result end

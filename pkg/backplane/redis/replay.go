@@ -35,7 +35,11 @@ func (p *partition) replaying(queries []backplane.Query) invocation {
 	i.args = append(make([]any, 0, 1+5*len(queries)), p.engine.settings)
 	for n, q := range queries {
 		i.keys = append(i.keys, p.names.log(q.Log))
-		i.args = append(i.args, n+1, q.After.String(), string(appendPlace(nil, q.Through)), q.Limit, q.Bytes)
+		after := ""
+		if !q.After.IsZero() {
+			after = q.After.String()
+		}
+		i.args = append(i.args, n+1, after, string(appendPlace(nil, q.Through)), q.Limit, q.Bytes)
 	}
 	return i
 }
