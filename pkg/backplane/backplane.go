@@ -2,6 +2,7 @@ package backplane
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"time"
 
@@ -182,9 +183,10 @@ type Signals interface {
 	// Send hands a message of at most MaxSignal bytes to the Run of every node, the sender's own one included, and returns to
 	// how many. Those whose relay is away are not among them: they get what is kept for longer than they are away.
 	//
-	// keep is how long the message is kept for nodes that come later, 0 for not at all. It is forgotten with the store. A
-	// store keeps at most MaxKeptSignals of a partition; more is ErrTooManySignals. A message that is kept already, byte
-	// by byte, is not kept twice: it is kept for the longer time of the two.
+	// keep is how long the message is kept for nodes that come later, in whole milliseconds; 0 or less for not at all. It
+	// is forgotten with the store. One that is kept has at most MaxKeptSignal bytes. A store keeps at most MaxKeptSignals
+	// of a partition; more is ErrTooManySignals, and is not sent either. A message that is kept already, byte by byte, is
+	// not kept twice: it is kept for the longer time of the two.
 	//
 	// Send blocks until the store has answered, or until ctx ends. An error that wraps ErrUnavailable leaves open whether the
 	// message was sent; to send it again is harmless where sinks take it so.
@@ -194,6 +196,16 @@ type Signals interface {
 const (
 	// MaxSignal is the most bytes of a signal.
 	MaxSignal = 64 << 10
-	// MaxKeptSignals is the most signals of a partition that are kept at a time.
+	// MaxKeptSignal is the most bytes of one that is kept.
+	MaxKeptSignal = 4 << 10
+	// MaxKeptSignals is how many signals of a partition are kept at a time, at most.
 	MaxKeptSignals = 10_000
 )
+
+// CheckSignal returns ErrTooLargeSignal for a message that Send does not take.
+func CheckSignal(message []byte, keep time.Duration) error {
+	if len(message) > MaxSignal || keep > 0 && len(message) > MaxKeptSignal {
+		return fmt.Errorf("%w: it has %d bytes", ErrTooLargeSignal, len(message))
+	}
+	return nil
+}

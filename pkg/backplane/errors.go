@@ -16,6 +16,9 @@ var (
 	// ErrNoTicket says: there is no such ticket: never put, taken before, or expired. Ask for a new one.
 	ErrNoTicket = errors.New("no such ticket")
 
+	// ErrTooLargeSignal says: the signal is larger than signals may be. Send less.
+	ErrTooLargeSignal = errors.New("the signal is too large")
+
 	// ErrTooManySignals says: the store keeps as many signals as it may. Wait until some have expired.
 	ErrTooManySignals = errors.New("too many signals are kept")
 )

@@ -77,6 +77,7 @@ func (s *scene) closedErrors() map[string]error {
 	_, errs["Join"] = s.Backplane.Join(ctx, []event.LogName{log})
 	_, errs["Replay"] = s.Backplane.Replay(ctx, []backplane.Query{whole(log, position, position)})
 	errs["Run"] = s.Backplane.Run(ctx, s.sink)
+	_, errs["Send"] = s.Signals.Send(ctx, s.partition, nil, 0)
 	return errs
 }
 

@@ -21,6 +21,7 @@ const (
 	callDoubt
 	callVouched
 	callProgress
+	callSignal
 )
 
 // call is one call of the sink.
@@ -29,6 +30,7 @@ type call struct {
 	partition backplane.Partition
 	entry     backplane.Entry // of a relay
 	position  event.Position  // of the entry, the head, or the progress
+	message   string          // of a signal
 }
 
 // recorder is a sink that keeps all calls, and notes every one that breaks a rule by itself. It is safe for concurrent
@@ -85,8 +87,10 @@ func (r *recorder) Progress(partition backplane.Partition, position event.Positi
 	r.record(call{kind: callProgress, partition: partition, position: position})
 }
 
-// Signal records nothing yet.
-func (r *recorder) Signal(backplane.Partition, []byte) {}
+// Signal records a signal.
+func (r *recorder) Signal(partition backplane.Partition, message []byte) {
+	r.record(call{kind: callSignal, partition: partition, message: string(message)})
+}
 
 func (r *recorder) record(c call) {
 	if int(c.partition) < 0 || int(c.partition) >= len(r.partitions) {
@@ -129,6 +133,7 @@ func (r *recorder) judge(state *partitionState, c call) {
 		state.progress = c.position
 	case callRelay:
 		r.judgeRelay(state, c)
+	case callSignal: // at any time
 	}
 }
 

@@ -33,6 +33,8 @@ type Harness struct {
 	Backplane backplane.Backplane
 	// Tickets is the engine's store of tickets.
 	Tickets backplane.Tickets
+	// Signals reaches all nodes of the engine's store.
+	Signals backplane.Signals
 	// Capabilities is what the engine says of itself.
 	Capabilities backplane.Capabilities
 	// Close closes the engine. It may be called again.
@@ -97,6 +99,7 @@ func promises() []promise {
 		{"live only", liveCases()},
 		{"tenants", tenantCases()},
 		{"tickets", ticketCases()},
+		{"signals", signalCases()},
 		{"life", lifeCases()},
 	}
 }

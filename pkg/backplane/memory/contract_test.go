@@ -34,6 +34,7 @@ func open(t *testing.T, want backplanetest.Retention) *backplanetest.Harness {
 	return &backplanetest.Harness{
 		Backplane:    engine,
 		Tickets:      engine,
+		Signals:      engine,
 		Capabilities: engine.Capabilities(),
 		Close:        engine.Close,
 	}

@@ -28,11 +28,14 @@ type Engine struct {
 	joined map[event.LogName]int
 	sink   backplane.Sink // of the Run that goes on; nil without one
 	closed bool
+	// signals are those that are kept, with when that ends.
+	signals map[string]time.Time
 }
 
 var (
 	_ backplane.Backplane = (*Engine)(nil)
 	_ backplane.Tickets   = (*Engine)(nil)
+	_ backplane.Signals   = (*Engine)(nil)
 )
 
 // New returns an engine that has no history: positions of any other engine are lost to it. The error lists all faults of
@@ -54,6 +57,7 @@ func newEngine(config Config, now func() time.Time) (*Engine, error) {
 		logs:     newLogs(config.RetentionLength, config.RetentionBytes),
 		keys:     newKeys(config.KeyAge, now()),
 		joined:   make(map[event.LogName]int),
+		signals:  make(map[string]time.Time),
 	}
 	e.advance()
 	e.head = e.at(e.clock, 0)
@@ -84,6 +88,7 @@ func (e *Engine) Close() {
 	e.doubt("closed")
 	e.logs = newLogs(e.config.RetentionLength, e.config.RetentionBytes)
 	e.keys = newKeys(e.config.KeyAge, e.now())
+	clear(e.signals)
 	e.tickets.clear()
 }
 

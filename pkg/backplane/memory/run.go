@@ -76,6 +76,7 @@ func (e *Engine) begin(sink backplane.Sink) error {
 		return backplane.ErrRunning
 	}
 	e.sink = sink
+	e.recall(sink)
 	sink.Vouched(0, e.head)
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 // pushstream.
 const nodeRights = "~pushstream:1:* &pushstream:1:*" +
 	" +ping +info +time +function|load +function|list +fcall +subscribe +unsubscribe +publish" +
-	" +hget +hset +hmget +hdel +hgetall +unlink +xadd +xrange +xrevrange +xlen +pexpireat +get +set +getdel"
+	" +hget +hset +hmget +hdel +hgetall +hlen +unlink +xadd +xrange +xrevrange +xlen +pexpireat +get +set +getdel"
 
 // ingestRights are those that it needs besides for the ingest stream.
 const ingestRights = "~pushstream:ingest ~{pushstream:ingest}:* +multi +exec +xgroup|create +xreadgroup +xack +xdel"

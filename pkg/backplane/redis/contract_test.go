@@ -60,6 +60,7 @@ func contract(t *testing.T, where func(t *testing.T, c *redis.Config)) {
 		return &backplanetest.Harness{
 			Backplane:    engine,
 			Tickets:      engine,
+			Signals:      engine,
 			Capabilities: engine.Capabilities(),
 			Close:        func() { require.NoError(t, engine.Close()) },
 		}

@@ -66,6 +66,7 @@ type Engine struct {
 var (
 	_ backplane.Backplane = (*Engine)(nil)
 	_ backplane.Tickets   = (*Engine)(nil)
+	_ backplane.Signals   = (*Engine)(nil)
 )
 
 // New returns an engine. It connects to nothing yet. The error lists all faults of the configuration.

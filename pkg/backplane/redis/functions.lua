@@ -52,7 +52,7 @@ local function create(p)
   p.ms, p.seq, p.tag = p.clock, 0, new_tag(p)
   local at = place(p.ms, 0)
   redis.call('HSET', p.head, 'at', at, 'birth', at, 'tag', p.tag, 'run', run)
-  for _, name in ipairs({'calls', 'keys:0', 'keys:1'}) do redis.call('HSET', p.base .. name, '', '') end
+  for _, name in ipairs({'calls', 'keys:0', 'keys:1', 'kept'}) do redis.call('HSET', p.base .. name, '', '') end
 end
 
 -- turn closes the timeline at the last place that survived, and opens another. The last 16 are kept; cursors in older ones
@@ -489,6 +489,48 @@ local function canary(keys, argv)
   return {header(p)}
 end
 
+-- Signals.
+
+-- remaining drops the signals whose time is over, and returns the others.
+local function remaining(p)
+  local kept, good = redis.call('HGETALL', p.base .. 'kept'), {}
+  for i = 1, #kept, 2 do
+    if kept[i] ~= '' then
+      if tonumber(kept[i + 1]) > p.clock then
+        good[#good + 1] = kept[i]
+      else
+        redis.call('HDEL', p.base .. 'kept', kept[i])
+      end
+    end
+  end
+  return good
+end
+
+-- signal: KEYS head kept; ARGV settings message milliseconds most. Keeps a message for so long, 0 for not at all, and relays
+-- it to all nodes. Replies how many these are; "full" where so many are kept already, and nothing was done.
+local function signal(keys, argv)
+  local p, err = open(keys[1], argv[1])
+  if err then return err end
+  local keep, message = tonumber(argv[3]), argv[2]
+  if keep > 0 and message ~= '' then
+    local last = redis.call('HGET', p.base .. 'kept', message)
+    if not last and redis.call('HLEN', p.base .. 'kept') >= tonumber(argv[4]) and #remaining(p) >= tonumber(argv[4]) then
+      return {header(p), 'full'}
+    end
+    if not last or tonumber(last) < p.clock + keep then redis.call('HSET', p.base .. 'kept', message, string.format('%.0f', p.clock + keep)) end
+  end
+  return {header(p), redis.call(relay, p.base .. 'signals', 'signal ' .. message)}
+end
+
+-- signals: KEYS head kept; ARGV settings. Replies the messages that are kept.
+local function signals(keys, argv)
+  local p, err = open(keys[1], argv[1])
+  if err then return err end
+  local reply = remaining(p)
+  table.insert(reply, 1, header(p))
+  return reply
+end
+
 -- lease: KEYS lease; ARGV holder milliseconds. Takes or prolongs a lease; replies {1} to its holder, {0} to others.
 local function lease(keys, argv)
   local holder = redis.call('GET', keys[1])
@@ -502,4 +544,6 @@ redis.register_function('pushstream_@_send', send)
 redis.register_function{function_name = 'pushstream_@_replay', callback = replay, flags = {'allow-oom'}}
 redis.register_function{function_name = 'pushstream_@_head', callback = head, flags = {'allow-oom'}}
 redis.register_function{function_name = 'pushstream_@_canary', callback = canary, flags = {'allow-oom'}}
+redis.register_function{function_name = 'pushstream_@_signal', callback = signal, flags = {'allow-oom'}}
+redis.register_function{function_name = 'pushstream_@_signals', callback = signals, flags = {'allow-oom'}}
 redis.register_function{function_name = 'pushstream_@_lease', callback = lease, flags = {'allow-oom'}}

@@ -23,11 +23,13 @@ const (
 	functionHead    = "head"
 	functionCanary  = "canary"
 	functionLease   = "lease"
+	functionSignal  = "signal"
+	functionSignals = "signals"
 )
 
 // Functions returns the names of the functions that nodes call, as Metrics are told them.
 func Functions() []string {
-	return []string{functionPublish, functionReplay, functionHead, functionCanary, functionLease}
+	return []string{functionPublish, functionReplay, functionHead, functionCanary, functionLease, functionSignal, functionSignals}
 }
 
 // functions is the library, of one version.

@@ -18,6 +18,7 @@ type names struct {
 	calls   string
 	keys    [2]string
 	signals string
+	kept    string // signals
 }
 
 func namesOf(prefix string, p backplane.Partition) names {
@@ -28,6 +29,7 @@ func namesOf(prefix string, p backplane.Partition) names {
 		calls:   base + "calls",
 		keys:    [2]string{base + "keys:0", base + "keys:1"},
 		signals: base + "signals",
+		kept:    base + "kept",
 	}
 }
 

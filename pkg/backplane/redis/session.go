@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +45,7 @@ type session struct {
 	wanted    []*channel      // to be asked for
 	lingering []*channel      // left, in that order
 	pending   map[string]bool // asked for or given back, not confirmed
+	kept      []any           // signals for the sink to have before it is vouched for
 }
 
 // phase is how far a session is.
@@ -201,6 +201,7 @@ func (p *partition) testify(ctx context.Context, channel string, set bool) (repl
 func (s *session) sing(ctx context.Context) error {
 	interval := time.NewTicker(s.partition.engine.config.CanaryInterval)
 	defer interval.Stop()
+	recalled := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -212,6 +213,12 @@ func (s *session) sing(ctx context.Context) error {
 		}
 		if !s.confirming() {
 			continue
+		}
+		if !recalled {
+			if err := s.recall(ctx); err != nil {
+				return err
+			}
+			recalled = true
 		}
 		s.sent.Store(time.Now().UnixNano())
 		r, err := s.partition.testify(ctx, s.canary, false)
@@ -289,6 +296,7 @@ func (s *session) returned(payload string) error {
 	switch {
 	case began:
 		p.engine.metrics.RelayUp(1)
+		s.passKept()
 		s.vouch(r.head)
 	case s.timeline != r.head.Timeline():
 		s.sink.Doubt(p.number, "the timeline has changed")
@@ -304,15 +312,8 @@ func (s *session) vouch(head event.Position) {
 	s.sink.Vouched(s.partition.number, head)
 }
 
-// signal takes a message to all nodes. A mark says that the store has lost what somebody knew of: every connection looks
-// whether its cursor is concerned.
-func (s *session) signal(payload string) {
-	at, marked := strings.CutPrefix(payload, "mark ")
-	head, err := event.ParsePosition(at)
-	if !marked || err != nil {
-		s.partition.engine.metrics.Passed(ResultUnreadable)
-		return
-	}
+// marked takes a mark: the store has lost what somebody knew of, and every connection looks whether its cursor is concerned.
+func (s *session) marked(head event.Position) {
 	if s.vouched() {
 		s.partition.engine.log.Warn("Redis has lost events; readers that may have missed them are told", slog.Int("partition", int(s.partition.number)))
 		s.sink.Doubt(s.partition.number, "Redis has lost events")
