@@ -96,8 +96,8 @@ func (b *Broker) End(log event.LogName, match func(store.Info) bool, reason stor
 	b.store.End(log, match, reason, done)
 }
 
-// OnSignal has signals of all nodes handed to take, which never blocks. It is called before Run.
-func (b *Broker) OnSignal(take func(message []byte)) { b.relay.signal = take }
+// OnSignal has signals of all nodes handed to take, which never blocks, from now on.
+func (b *Broker) OnSignal(take func(message []byte)) { b.relay.onSignal(take) }
 
 // Drain takes no new streams from now on, and says goodbye to all there are: spread over Config.DrainWindow, each told its
 // own random time to come back, in a window sized by Config.ReconnectRate. It returns when none is left, or when ctx ends.

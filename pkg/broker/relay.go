@@ -18,9 +18,9 @@ type relay struct {
 	log     *slog.Logger
 	metrics Metrics
 	ending  func() bool // the node is stopping: a doubt is no news
-	signal  func(message []byte)
 
 	mu     sync.Mutex
+	signal func(message []byte)
 	parts  []part
 	chains map[event.LogName]*chain
 }
@@ -180,7 +180,18 @@ func (r *relay) Progress(partition backplane.Partition, position event.Position)
 }
 
 // Signal hands a message of another node to whoever administers this one.
-func (r *relay) Signal(_ backplane.Partition, message []byte) { r.signal(message) }
+func (r *relay) Signal(_ backplane.Partition, message []byte) {
+	r.mu.Lock()
+	take := r.signal
+	r.mu.Unlock()
+	take(message)
+}
+
+func (r *relay) onSignal(take func(message []byte)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.signal = take
+}
 
 func (r *relay) partition(tenant event.Tenant) backplane.Partition {
 	return backplane.PartitionOf(tenant, len(r.parts))

@@ -269,6 +269,18 @@ func readDefects() []defect {
 		{"lets a ticket be taken twice", "tickets/a value is taken once", func(h *backplanetest.Harness) {
 			h.Tickets = reusable{h.Tickets}
 		}},
+		{"loses a signal", "signals/a Run gets what is sent", func(h *backplanetest.Harness) {
+			h.Signals = &forgetful{Signals: h.Signals}
+		}},
+		{"does not keep signals", "signals/a Run that begins gets what is kept, before it is vouched for", func(h *backplanetest.Harness) {
+			h.Signals = &forgetful{Signals: h.Signals, keeps: 1}
+		}},
+		{"tells kept signals too late", "signals/a Run that was interrupted gets what is kept, before it is vouched for", onSink(func(to backplane.Sink) backplane.Sink {
+			return &tardy{Sink: to}
+		})},
+		{"keeps signals for ever", "signals/what is kept expires", func(h *backplanetest.Harness) {
+			h.Signals = &forgetful{Signals: h.Signals, keeps: 1000}
+		}},
 		{"lets two take a ticket at once", "tickets/of many takers one gets it", func(h *backplanetest.Harness) {
 			h.Tickets = reusable{h.Tickets}
 		}},

@@ -3,6 +3,8 @@ package backplanetest_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/pushstream/pushstream/pkg/backplane"
 	"github.com/pushstream/pushstream/pkg/backplane/backplanetest"
@@ -202,3 +204,47 @@ type reusable struct {
 }
 
 func (r reusable) Take(ctx context.Context, id string) ([]byte, error) { return r.Peek(ctx, id) }
+
+// forgetful loses every third signal; or keeps signals for a wrong time, so many times as long as it should, 1 for not at all.
+type forgetful struct {
+	backplane.Signals
+
+	keeps int
+	sent  atomic.Int32
+}
+
+func (f *forgetful) Send(ctx context.Context, partition backplane.Partition, message []byte, keep time.Duration) (int, error) {
+	switch {
+	case f.keeps == 1:
+		keep = 0
+	case f.keeps > 1:
+		keep *= time.Duration(f.keeps)
+	case f.sent.Add(1)%3 == 0:
+		return 1, nil
+	}
+	return f.Signals.Send(ctx, partition, message, keep)
+}
+
+// tardy holds signals back until the relay is vouched for.
+type tardy struct {
+	backplane.Sink
+
+	mu   sync.Mutex
+	held []func()
+}
+
+func (t *tardy) Signal(p backplane.Partition, message []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.held = append(t.held, func() { t.Sink.Signal(p, message) })
+}
+
+func (t *tardy) Vouched(p backplane.Partition, head event.Position) {
+	t.Sink.Vouched(p, head)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, tell := range t.held {
+		tell()
+	}
+	t.held = nil
+}
