@@ -26,7 +26,7 @@ func (p program) health(ctx context.Context) *cobra.Command {
 			return err
 		}
 		if err = alive(ctx, l.Config); err != nil {
-			return failure{err}
+			return failure(err)
 		}
 		return nil
 	})

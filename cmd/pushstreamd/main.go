@@ -12,6 +12,6 @@ import (
 )
 
 func main() {
-	p := program{stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), signals: systemSignals, run: app.Run}
+	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), signals: systemSignals, run: app.Run}
 	os.Exit(p.main(context.Background(), os.Args[1:]))
 }

@@ -20,10 +20,15 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
+	// exitForbidden is for a credential that is wrong, or grants too little.
+	exitForbidden = 3
+	// exitUnavailable is for a node that cannot be reached, or asks to try again later.
+	exitUnavailable = 4
 )
 
 // program is the command without the process around it.
 type program struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	// environ is as from os.Environ.
 	environ []string
@@ -33,8 +38,17 @@ type program struct {
 	run func(ctx context.Context, drain <-chan struct{}, cfg config.Config, log *slog.Logger) error
 }
 
-// failure is an error of a node that was started. All other errors are the caller's.
-type failure struct{ error }
+// exit is an error with an exit code of its own. All other errors are the caller's: exitUsage.
+type exit struct {
+	code int
+	error
+}
+
+// Unwrap returns the error.
+func (e exit) Unwrap() error { return e.error }
+
+// failure is the exit of something that was begun, and failed.
+func failure(err error) error { return exit{exitFailure, err} }
 
 // main runs the command line and returns the exit code. Each fault is one line on standard error.
 func (p program) main(ctx context.Context, args []string) int {
@@ -47,8 +61,8 @@ func (p program) main(ctx context.Context, args []string) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		_, _ = fmt.Fprintln(p.stderr, "pushstreamd: "+line) //nolint:errcheck // there is nowhere else to tell
 	}
-	if _, ran := errors.AsType[failure](err); ran {
-		return exitFailure
+	if o, known := errors.AsType[exit](err); known {
+		return o.code
 	}
 	return exitUsage
 }
@@ -62,11 +76,16 @@ Every flag is also a setting in the YAML file that --config names, and an enviro
 limits: {connections: ...} and PUSHSTREAM_LIMITS_CONNECTIONS. The command line counts before the environment, and the
 environment before the file.
 
+The other commands are clients of a node. The exit code is 0 when it is done, 1 when it failed, 2 when the command line or the
+configuration is wrong, 3 when the credential is wrong or grants too little, and 4 when the node cannot be reached.
+
 SIGTERM drains: readers are told to go to another node, spread over a while. SIGINT, or a second signal, stops at once.`
 	root.Example = `  pushstreamd --listen 127.0.0.1:9000
   pushstreamd --config pushstream.yaml --log-level debug
   PUSHSTREAM_STREAM_HEARTBEAT=5s pushstreamd serve
-  pushstreamd config print`
+  pushstreamd publish user:alice order.created '{"order": 1}'
+  pushstreamd tail --user alice
+  source <(pushstreamd completion bash)`
 	serve := p.serve(ctx, "serve")
 	serve.Long = "Serve until a signal comes, as pushstreamd does without a command."
 	configure := &cobra.Command{
@@ -76,9 +95,8 @@ SIGTERM drains: readers are told to go to another node, spread over a while. SIG
 		},
 	}
 	configure.AddCommand(p.configPrint(), p.configCheck())
-	root.AddCommand(serve, configure, p.health(ctx), p.version())
+	root.AddCommand(serve, p.publish(ctx), p.tail(ctx), p.token(), p.admin(ctx), p.doctor(ctx), configure, p.health(ctx), p.version())
 	root.SilenceErrors, root.SilenceUsage = true, true // main prints errors, and usage is for who asks
-	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return config.FlagError(err) })
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
@@ -122,7 +140,7 @@ func (p program) serve(ctx context.Context, use string) *cobra.Command {
 		life, drain, release := obey(ctx, caught, stop)
 		defer release()
 		if err := p.run(life, drain, l.Config, log); err != nil {
-			return failure{err}
+			return failure(err)
 		}
 		return nil
 	})

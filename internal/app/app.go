@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pushstream/pushstream/internal/admin"
 	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/internal/config"
 	"github.com/pushstream/pushstream/internal/httpapi"
@@ -23,7 +26,7 @@ const (
 	headerTimeout = 10 * time.Second
 	// idleTimeout is how long a connection may wait for its next request.
 	idleTimeout = 2 * time.Minute
-	// reservedFiles are open files that are no streams: listeners, publishers' connections.
+	// reservedFiles are open files that are no connections of the public listener: listeners, connections to Redis.
 	reservedFiles = 100
 	// subscribeTimeout is how long joining a reader's logs may take.
 	subscribeTimeout = 5 * time.Second
@@ -31,20 +34,25 @@ const (
 
 // App is one node.
 type App struct {
-	cfg    config.Config
-	log    *slog.Logger
-	engine engine
-	broker *broker.Broker
-	health *httpapi.Health
-	api    *httpapi.API
-	public *http.Server
-	admin  *http.Server
+	cfg     config.Config
+	log     *slog.Logger
+	engine  engine
+	broker  *broker.Broker
+	health  *httpapi.Health
+	api     *httpapi.API
+	public  *http.Server
+	admin   *http.Server
+	sockets *sockets
 
 	publicAddress string
 	adminAddress  string
 
 	running lifecycle
-	failed  chan error // what ended by itself
+	failed  chan error    // what ended by itself
+	asked   chan struct{} // closed when an administrator asks for a drain
+	asking  sync.Once
+	started time.Time
+	admins  *admin.Admin
 }
 
 // New wires a node. It starts nothing and holds nothing that must be closed.
@@ -64,12 +72,69 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make broker: %w", err)
 	}
-	a := &App{cfg: cfg, log: log, engine: e, broker: b, health: httpapi.NewHealth(readiness{b, e}), failed: make(chan error, 3)}
-	a.api = httpapi.New(apiConfig(cfg), b, auth.Development{Insecure: cfg.InsecureDev, Origins: cfg.CORS.Origins}, a.health, log, m)
+	a := &App{started: time.Now(), cfg: cfg, log: log, engine: e, broker: b, health: httpapi.NewHealth(readiness{b, e}), failed: make(chan error, 3), asked: make(chan struct{})}
+	who, err := newAuthenticator(cfg, e, log)
+	if err != nil {
+		return nil, err
+	}
+	a.admins = admin.New(admin.Config{
+		Self: a.self, Partitions: e.partitions, Broker: b, Logs: e, Signals: e, Refusals: who.Refusals(),
+	}, log)
+	b.OnSignal(a.admins.Signal)
+	a.api = httpapi.New(apiConfig(cfg), b, who, a.health, log, m)
 	a.public = a.server(a.api.Handler())
-	a.admin = a.server(httpapi.Admin(a.health, m.Handler(), string(cfg.AdminToken), log))
+	a.sockets = newSockets(cfg.Limits.Connections+cfg.Limits.OtherConnections, m)
+	a.sockets.watch(a.public)
+	a.admin = a.server(httpapi.Admin(httpapi.AdminConfig{
+		Token: string(cfg.AdminToken), Health: a.health, Metrics: m.Handler(), All: a.admins, Verify: who.Verify, Drain: a.askDrain,
+	}, log))
 	return a, nil
 }
+
+// authenticator is who says whom a request speaks for: with what the configuration says, or in development mode.
+type authenticator interface {
+	Reader(r *http.Request) (auth.Principal, error)
+	Publisher(r *http.Request) (auth.Principal, error)
+	TicketHolder(r *http.Request) (auth.Principal, error)
+	Ticket(ctx context.Context, p auth.Principal) (id string, age time.Duration, err error)
+	Verify(ctx context.Context, token string) (auth.Principal, error)
+	Refused(p auth.Principal) bool
+	Refusals() *auth.Refusals
+	AllowsOrigin(origin string) bool
+	Credentials() bool
+}
+
+// newAuthenticator returns who the configuration asks for. It reads the files that hold keys.
+func newAuthenticator(cfg config.Config, e engine, log *slog.Logger) (authenticator, error) {
+	c := cfg.AuthConfig()
+	if !c.Enabled() {
+		return auth.NewDevelopment(cfg.InsecureDev, cfg.CORS.Origins, e), nil
+	}
+	tokens, err := auth.New(c, e, log)
+	if err != nil {
+		return nil, fmt.Errorf("configure authentication: %w", err)
+	}
+	return tokens, nil
+}
+
+func version() string {
+	if info, known := debug.ReadBuildInfo(); known {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// self describes this node to administrators.
+func (a *App) self() admin.Node {
+	n := admin.Node{Name: a.cfg.Node, Version: version(), Started: a.started.UTC(), Ready: true, Connections: a.broker.Connections()}
+	if err := a.health.Ready(); err != nil {
+		n.Ready, n.Reason = false, err.Error()
+	}
+	return n
+}
+
+// askDrain has Run drain the node and end.
+func (a *App) askDrain() { a.asking.Do(func() { close(a.asked) }) }
 
 func (a *App) server(h http.Handler) *http.Server {
 	s := &http.Server{
@@ -77,8 +142,9 @@ func (a *App) server(h http.Handler) *http.Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    a.cfg.Limits.HeaderBytes,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn), // panics of handlers among them
+		ErrorLog:          serverLog(a.log),
 		Protocols:         new(http.Protocols),
+		HTTP2:             http2Limits(),
 	}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true) // for proxies that speak it to their backends
@@ -103,6 +169,9 @@ func Run(ctx context.Context, drain <-chan struct{}, cfg config.Config, log *slo
 	}
 	select {
 	case <-drain:
+		log.InfoContext(ctx, "draining", slog.Int("connections", a.broker.Connections()))
+		return a.Stop(ctx)
+	case <-a.asked:
 		log.InfoContext(ctx, "draining", slog.Int("connections", a.broker.Connections()))
 		return a.Stop(ctx)
 	case <-ctx.Done():
@@ -132,6 +201,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	a.running.add("backplane", func(context.Context) error { return a.engine.close() })
 	a.running.add("streams", func(ctx context.Context) error { return ignoreEnded(a.api.Wait(ctx)) })
+	a.background(ctx, "administration", a.admins.Run)
 	a.runBroker(ctx)
 	if a.engine.ingest != nil {
 		a.background(ctx, "ingest", func(ctx context.Context) { a.engine.ingest(ctx, a.broker.Publish) })
@@ -142,13 +212,13 @@ func (a *App) start(ctx context.Context) (err error) {
 	a.running.add("readers", a.drain)
 	a.warn()
 	a.log.InfoContext(ctx, "listening", slog.String("url", "http://"+a.publicAddress), slog.String("admin", a.adminAddress),
-		slog.String("node", a.cfg.Node), slog.String("backplane", a.engine.name), slog.Bool("development", true))
+		slog.String("node", a.cfg.Node), slog.String("backplane", a.engine.name), slog.Bool("development", !a.cfg.AuthConfig().Enabled()))
 	return nil
 }
 
 // warn says what will go wrong later, and what to do.
 func (a *App) warn() {
-	if most, known := openFiles(); known && most < uint64(a.cfg.Limits.Connections)+reservedFiles { //nolint:gosec // checked to be positive
+	if most, known := openFiles(); known && most < uint64(a.cfg.Limits.Connections+a.cfg.Limits.OtherConnections)+reservedFiles { //nolint:gosec // checked to be positive
 		a.log.Warn("the limit of open files is too low for limits.connections: raise it (ulimit -n, LimitNOFILE) or lower the setting",
 			slog.Uint64("open_files", most), slog.Int("connections", a.cfg.Limits.Connections))
 	}
@@ -181,6 +251,14 @@ func (a *App) background(ctx context.Context, name string, do func(context.Conte
 	})
 }
 
+// bound returns a server's listener with the limit of its connections. The admin listener has none: it is nobody's but ours.
+func (a *App) bound(l net.Listener, server *http.Server) net.Listener {
+	if server == a.public {
+		return a.sockets.limit(l)
+	}
+	return l
+}
+
 // listen serves on an address until the lifecycle ends it.
 func (a *App) listen(ctx context.Context, name, setting, address string, server *http.Server) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
@@ -190,7 +268,7 @@ func (a *App) listen(ctx context.Context, name, setting, address string, server 
 	done := make(chan struct{})
 	go func() { // joined by the closer below
 		defer close(done)
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(a.bound(l, server)); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("serve %s listener: %w", name, err)
 		}
 	}()

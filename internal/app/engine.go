@@ -20,6 +20,8 @@ const mostStalled = 10 * time.Second
 // engine is the backplane that the configuration asks for.
 type engine struct {
 	backplane.Backplane
+	backplane.Tickets
+	backplane.Signals
 
 	name       string // as logs call it
 	partitions int
@@ -37,7 +39,7 @@ func newEngine(cfg config.Config, log *slog.Logger, m *metrics.Metrics) (engine,
 			return engine{}, fmt.Errorf("make backplane: %w", err)
 		}
 		return engine{
-			Backplane: e, name: "embedded", partitions: e.Capabilities().Partitions,
+			Backplane: e, Tickets: e, Signals: e, name: "embedded", partitions: e.Capabilities().Partitions,
 			close:   func() error { e.Close(); return nil },
 			stalled: func() time.Duration { return 0 },
 		}, nil
@@ -51,7 +53,7 @@ func newEngine(cfg config.Config, log *slog.Logger, m *metrics.Metrics) (engine,
 	if err != nil {
 		return engine{}, fmt.Errorf("make backplane: %w", err)
 	}
-	made := engine{Backplane: e, name: "redis", partitions: e.Capabilities().Partitions, close: e.Close, stalled: e.Stalled}
+	made := engine{Backplane: e, Tickets: e, Signals: e, name: "redis", partitions: e.Capabilities().Partitions, close: e.Close, stalled: e.Stalled}
 	if cfg.Backplane.Ingest {
 		made.ingest = e.Ingest
 	}

@@ -56,14 +56,16 @@ func apiConfig(cfg config.Config) httpapi.Config {
 	return httpapi.Config{
 		Connections:           cfg.Limits.Connections,
 		ConnectionsPerAddress: cfg.Limits.ConnectionsPerAddress,
+		ConnectionsPerUser:    cfg.Limits.ConnectionsPerUser,
 		Topics:                cfg.Limits.Topics,
 		BatchEvents:           cfg.Limits.BatchEvents,
 		BodyBytes:             int64(cfg.Limits.BodyBytes),
+		BodiesBytes:           int64(cfg.Limits.BodiesBytes),
 		PublishRate:           float64(cfg.Limits.PublishRate),
 		PublishBurst:          cfg.Limits.PublishBurst,
 		TrustedProxies:        cfg.TrustedProxies,
 		SubscribeTimeout:      subscribeTimeout,
 		WriteTimeout:          cfg.Stream.WriteTimeout,
-		Page:                  true,
+		Page:                  !cfg.AuthConfig().Enabled(),
 	}
 }

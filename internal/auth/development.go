@@ -1,7 +1,7 @@
 package auth
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,22 +9,87 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/pushstream/pushstream/pkg/backplane"
 	"github.com/pushstream/pushstream/pkg/event"
 )
 
-// ErrForbidden says that the request may not do what it asks for. Its text says why; asking again does not help.
-var ErrForbidden = errors.New("forbidden")
-
 // Development lets everybody be whom they say they are: the parameters user and session name the principal. It is for one
 // machine: requests that may come from elsewhere are refused, such as those of a foreign web page (DNS rebinding, or a
-// form sent across origins) and those that a proxy passed on.
+// form sent across origins) and those that a proxy passed on. What is served may read and publish everything.
 type Development struct {
 	// Insecure serves requests wherever they come from.
 	Insecure bool
 	// Origins are web origins that are served besides those of this machine.
 	Origins []string
+
+	tickets  tickets
+	refusals *Refusals
 }
+
+// NewDevelopment returns a Development that has tickets and refusals too. It starts nothing.
+func NewDevelopment(insecure bool, origins []string, store backplane.Tickets) Development {
+	return Development{Insecure: insecure, Origins: origins, tickets: tickets{store}, refusals: NewRefusals()}
+}
+
+// Reader returns the principal that the request's ticket stands for, or that it names. A ticket is used up, except by HEAD.
+// The error wraps ErrForbidden, ErrTicket, ErrRefused, or event.ErrInvalid where a name is none.
+func (d Development) Reader(r *http.Request) (Principal, error) {
+	if !hasTicket(r) {
+		return d.TicketHolder(r)
+	}
+	if err := d.guard(r); err != nil {
+		return Principal{}, err
+	}
+	p, err := d.tickets.redeem(r)
+	if err != nil {
+		return Principal{}, err
+	}
+	return d.unlessRefused(p)
+}
+
+// Publisher returns the principal that the request names.
+func (d Development) Publisher(r *http.Request) (Principal, error) { return d.TicketHolder(r) }
+
+// TicketHolder returns the principal that the request names.
+func (d Development) TicketHolder(r *http.Request) (Principal, error) {
+	p, err := d.Authenticate(r)
+	if err != nil {
+		return Principal{}, err
+	}
+	p.Subscribe, p.Publish = All(), All()
+	return d.unlessRefused(p)
+}
+
+func (d Development) unlessRefused(p Principal) (Principal, error) {
+	if d.Refused(p) {
+		return Principal{}, fmt.Errorf("%w: an administrator has logged this reader out", ErrRefused)
+	}
+	return p, nil
+}
+
+// Ticket puts a ticket for a principal, good once within age.
+func (d Development) Ticket(ctx context.Context, p Principal) (id string, age time.Duration, err error) {
+	return d.tickets.put(ctx, p)
+}
+
+// Verify refuses every token: development mode has none.
+func (Development) Verify(context.Context, string) (Principal, error) {
+	return Principal{}, invalidf("the node is in development mode, and knows no tokens; set auth.secret or auth.issuers")
+}
+
+// Refuse takes credentials back.
+func (d Development) Refuse(rule Refusal) { d.refusals.Add(rule) }
+
+// Refused reports whether the principal has been refused.
+func (d Development) Refused(p Principal) bool { return d.refusals.Refused(p) }
+
+// Refusals returns what is refused.
+func (d Development) Refusals() *Refusals { return d.refusals }
+
+// Credentials reports whether scripts may send cookies along: there are none.
+func (Development) Credentials() bool { return false }
 
 // Authenticate returns the principal that the request names. The error wraps ErrForbidden, or event.ErrInvalid where a
 // name is none.

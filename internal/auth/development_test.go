@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -109,4 +110,60 @@ func TestAllowsOrigin(t *testing.T) {
 	require.False(t, auth.Development{}.AllowsOrigin("ftp://localhost"))
 	require.False(t, auth.Development{}.AllowsOrigin("http://%zz"))
 	require.True(t, auth.Development{}.AllowsOrigin("https://localhost:8443"))
+}
+
+// In development mode all may do everything, and clients need not know that: tickets are there too.
+func TestDevelopmentGrantsEverything(t *testing.T) {
+	store := newStore(t)
+	d := auth.NewDevelopment(false, []string{"https://app.example"}, store)
+	require.True(t, d.AllowsOrigin("https://app.example"))
+	require.False(t, d.Credentials())
+	r := request(t, "/events?user=alice&session=tab", "localhost")
+	for _, by := range []func(*http.Request) (auth.Principal, error){d.Reader, d.Publisher, d.TicketHolder} {
+		p, err := by(r)
+		require.NoError(t, err)
+		require.True(t, p.MayRead(target(t, "topic:any")))
+		require.True(t, p.MayRead(target(t, "user:alice")))
+		require.False(t, p.MayRead(target(t, "user:bob")))
+		for _, name := range []string{"all", "user:bob", "topic:any"} {
+			require.True(t, p.MayPublish(target(t, name)))
+		}
+		_, err = by(request(t, "/events", "events.example"))
+		require.ErrorIs(t, err, auth.ErrForbidden)
+		_, err = by(request(t, "/events?user=*", "localhost"))
+		require.ErrorIs(t, err, event.ErrInvalid)
+	}
+	p, err := d.TicketHolder(r)
+	require.NoError(t, err)
+	id, age, err := d.Ticket(t.Context(), p)
+	require.NoError(t, err)
+	require.Positive(t, age)
+	_, err = d.Reader(request(t, "/events?ticket="+id, "events.example"))
+	require.ErrorIs(t, err, auth.ErrForbidden, "and the ticket is kept")
+	q, err := d.Reader(request(t, "/events?user=bob&ticket="+id, "localhost"))
+	require.NoError(t, err)
+	require.Equal(t, p, q)
+	_, err = d.Reader(request(t, "/events?ticket="+id, "localhost"))
+	require.ErrorIs(t, err, auth.ErrTicket)
+	_, err = d.Verify(t.Context(), "x")
+	require.ErrorIs(t, err, auth.ErrInvalidToken)
+}
+
+func TestDevelopmentRefuses(t *testing.T) {
+	d := auth.NewDevelopment(false, nil, newStore(t))
+	alice := request(t, "/events?user=alice", "localhost")
+	p, err := d.Reader(alice)
+	require.NoError(t, err)
+	id, _, err := d.Ticket(t.Context(), p)
+	require.NoError(t, err)
+	d.Refuse(auth.Refusal{Tenant: p.Tenant, Target: p.User, Before: time.Now(), Until: time.Now().Add(time.Hour)})
+	require.True(t, d.Refused(p))
+	require.True(t, d.Refusals().Refused(p))
+	for _, r := range []*http.Request{alice, request(t, "/events?ticket="+id, "localhost")} {
+		_, err = d.Reader(r)
+		require.ErrorIs(t, err, auth.ErrRefused)
+	}
+	_, err = d.Reader(request(t, "/events?user=bob", "localhost"))
+	require.NoError(t, err)
+	require.False(t, auth.Development{}.Refused(p), "without NewDevelopment nothing is refused")
 }

@@ -6,7 +6,13 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/pushstream/pushstream/internal/auth"
+	"github.com/pushstream/pushstream/internal/secret"
 )
+
+// Secret is text that no log, error or printed configuration shows.
+type Secret = secret.Text
 
 // Config is all that can be set. Begin with Default and override: zero is a value like any other, and never means the
 // default.
@@ -32,6 +38,8 @@ type Config struct {
 	// hold a password.
 	Redis Secret
 
+	// Auth says who may do what. Without Secret, Issuers and Keys everybody may do everything: development mode.
+	Auth Auth
 	// Backplane sets how Redis is used.
 	Backplane Backplane
 	// Log sets what is logged, and how.
@@ -48,6 +56,20 @@ type Config struct {
 	CORS CORS
 	// Drain sets how a node goes.
 	Drain Drain
+}
+
+// Auth says who may read and publish, and how they show it.
+type Auth struct {
+	// Secret signs readers' tokens (HS256), 32 to 512 bytes; default empty for none. Its issuer and audience are called pushstream.
+	Secret Secret
+	// Issuers are whose tokens count besides; default empty for none.
+	Issuers []auth.Issuer
+	// Keys are those of publishers; default empty for none.
+	Keys []auth.Key
+	// Cookie names the cookie that may carry a reader's token; default empty for none.
+	Cookie string
+	// ClockSkew is how far issuers' clocks may be off, 0s to 5m; default 30s, 0s for not at all.
+	ClockSkew time.Duration
 }
 
 // Backplane sets how Redis is used. Nothing of it matters to the embedded backplane.
@@ -120,6 +142,11 @@ type Limits struct {
 	Connections int
 	// ConnectionsPerAddress is the most streams of one address, 0 to 10000000; default 0 for no limit.
 	ConnectionsPerAddress int
+	// ConnectionsPerUser is the most streams of one user of a tenant, 0 to 10000000; default 0 for no limit.
+	ConnectionsPerUser int
+	// OtherConnections is the most TCP connections besides Connections, 10 to 10000000; default 1900. What comes on top is
+	// closed at once.
+	OtherConnections int
 	// Topics is the most topics that one stream may ask for, 1 to 10000; default 100.
 	Topics int
 	// EventBytes is the most that type, data and meta of an event may have together, 1KiB to 16MiB; default 64KiB.
@@ -128,6 +155,8 @@ type Limits struct {
 	BatchEvents int
 	// BodyBytes is the most that the body of a request may have, 4KiB to 1GiB; default 8MiB.
 	BodyBytes int
+	// BodiesBytes is the most that the bodies of all publishes in progress may have together, 4KiB to 1GiB; default 256MiB.
+	BodiesBytes int
 	// HeaderBytes is the most that the headers of a request may have, 4KiB to 1MiB; default 16KiB.
 	HeaderBytes int
 	// PublishRate is the most events a second that this node takes, 0 to 10000000; default 0 for no limit.
@@ -163,6 +192,7 @@ func Default() Config {
 		Listen:    "127.0.0.1:8080",
 		Admin:     "127.0.0.1:8081",
 		Node:      nodeName(),
+		Auth:      Auth{ClockSkew: 30 * time.Second},
 		Backplane: Backplane{Prefix: "pushstream", Partitions: 1, Acknowledge: "primary", Replicas: 1, Ingest: true},
 		Log:       Log{Level: "info", Format: "auto"},
 		Stream: Stream{
@@ -179,13 +209,15 @@ func Default() Config {
 		Retention: Retention{Length: 1000, Age: 24 * time.Hour, Bytes: 256 << 20},
 		Publish:   Publish{KeyAge: 10 * time.Minute, Timeout: 10 * time.Second},
 		Limits: Limits{
-			Connections:  18_000, // 20,000 open files are a usual limit
-			Topics:       100,
-			EventBytes:   64 << 10,
-			BatchEvents:  1000,
-			BodyBytes:    8 << 20,
-			HeaderBytes:  16 << 10,
-			PublishBurst: 1000,
+			Connections:      18_000, // with the others, and 100 files more: 20,000 open files are a usual limit
+			OtherConnections: 1900,
+			Topics:           100,
+			EventBytes:       64 << 10,
+			BatchEvents:      1000,
+			BodyBytes:        8 << 20,
+			BodiesBytes:      256 << 20,
+			HeaderBytes:      16 << 10,
+			PublishBurst:     1000,
 		},
 		Drain: Drain{Window: 5 * time.Second, ReconnectRate: 500, Timeout: 30 * time.Second},
 	}

@@ -110,6 +110,12 @@ func sample(f *pflag.Flag) string {
 	switch f.Name {
 	case "listen", "admin":
 		return "127.0.0.1:9"
+	case "auth-secret":
+		return "0123456789abcdef0123456789abcdef"
+	case "auth-issuers":
+		return `[{"issuer":"a","audiences":["b"],"algorithms":["RS256"],"jwks":"https://a.test/keys"}]`
+	case "auth-keys":
+		return `[{"name":"shop","sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}]`
 	case "admin-token":
 		return "0123456789abcdef"
 	case "log-level":

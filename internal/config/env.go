@@ -33,9 +33,10 @@ func readEnv(environ []string) (file string, found []given, err error) {
 	return file, found, errors.Join(faults...)
 }
 
-// isTools recognises the variables of tests and benchmarks, which the nodes that they start inherit.
+// isTools recognises the variables of tests and benchmarks, which the nodes that they start inherit, and those of the
+// commands that are clients of a node.
 func isTools(name string) bool {
-	return strings.HasPrefix(name, envTest) || strings.HasPrefix(name, envBench)
+	return strings.HasPrefix(name, envTest) || strings.HasPrefix(name, envBench) || strings.HasPrefix(name, envClient)
 }
 
 // isServiceLink recognises what Kubernetes puts into the environment of every pod for a service that is called pushstream

@@ -49,10 +49,10 @@ func parseYAML(name string, data []byte) ([]given, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	w := walk{name: name, keys: make(map[string]bool), groups: make(map[string]bool), seen: make(map[string]bool)}
+	w := walk{name: name, keys: make(map[string]string), groups: make(map[string]bool), seen: make(map[string]bool)}
 	var c Config
 	for _, s := range settings(&c) {
-		w.keys[s.key] = true
+		w.keys[s.key] = s.value.Type()
 		if group, _, nested := strings.Cut(s.key, "."); nested {
 			w.groups[group] = true
 		}
@@ -74,7 +74,7 @@ func parseYAML(name string, data []byte) ([]given, error) {
 // walk flattens a document to settings.
 type walk struct {
 	name   string
-	keys   map[string]bool
+	keys   map[string]string // their kinds
 	groups map[string]bool
 	seen   map[string]bool
 	found  []given
@@ -108,7 +108,7 @@ func (w *walk) group(node ast.Node, path string) {
 			w.fault(entry.Key, "%s: groups are nested, not written with dots", event.Quote(key))
 		case w.seen[key]:
 			w.fault(entry.Key, "%s: it is set twice", event.Quote(key))
-		case w.keys[key]:
+		case w.keys[key] != "":
 			w.setting(key, entry.Value)
 		case w.groups[key]:
 			w.group(entry.Value, key)
@@ -140,6 +140,11 @@ func (w *walk) names() []string {
 
 func (w *walk) setting(key string, node ast.Node) {
 	g := given{key: key, from: w.place(node)}
+	if w.keys[key] == kindYAML {
+		g.text = node.String()
+		w.found = append(w.found, g)
+		return
+	}
 	if items, ok := node.(*ast.SequenceNode); ok {
 		texts := make([]string, len(items.Values))
 		for i, item := range items.Values {

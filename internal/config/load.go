@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -13,7 +14,9 @@ const (
 	// envTest begins variables of this repository's own tests, envBench those of benchmarks.
 	envTest  = envPrefix + "TEST_"
 	envBench = envPrefix + "BENCH_"
-	envFile  = envPrefix + "CONFIG"
+	// envClient begins variables of the commands that are clients of a node.
+	envClient = envPrefix + "CLIENT_"
+	envFile   = envPrefix + "CONFIG"
 	// fileFlag has no key: a file cannot name a file.
 	fileFlag = "config"
 )
@@ -37,9 +40,21 @@ type given struct {
 
 // Register adds a flag for every setting, and --config, to a command's flags.
 func Register(flags *pflag.FlagSet) {
+	register(flags, func(string) bool { return true })
+}
+
+// RegisterOnly adds the flags of some settings, and --config.
+func RegisterOnly(flags *pflag.FlagSet, keys ...string) {
+	register(flags, func(key string) bool { return slices.Contains(keys, key) })
+}
+
+func register(flags *pflag.FlagSet, wanted func(key string) bool) {
 	c := Default()
 	flags.String(fileFlag, "", "YAML `file` with settings")
 	for _, s := range settings(&c) {
+		if !wanted(s.key) {
+			continue
+		}
 		first, _, _ := strings.Cut(strings.TrimSuffix(s.about, "."), ". ") // the reference has the rest
 		f := flags.VarPF(s.value, s.flag(), "", strings.ReplaceAll(first, "`", ""))
 		if s.value.Type() == kindBool {

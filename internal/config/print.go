@@ -35,6 +35,11 @@ func (s setting) yaml() string {
 	switch s.value.Type() {
 	case kindString:
 		return strconv.Quote(text)
+	case kindYAML:
+		if text == "" {
+			return "[]"
+		}
+		return text
 	case kindSecret:
 		return strconv.Quote(Secret(text).String())
 	case kindList:

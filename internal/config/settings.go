@@ -125,10 +125,27 @@ func settings(c *Config) []setting {
 		text("log.level", &c.Log.Level, oneOf("debug", "info", "warn", "error"), "The least severe level that is logged: `debug`, `info`, `warn` or `error`."),
 		text("log.format", &c.Log.Format, oneOf("auto", "json", "console"), "`json`, `console`, or `auto`: console on a terminal, json elsewhere."),
 	}
-	for _, group := range [][]setting{backplaneSettings(&c.Backplane), streamSettings(&c.Stream), storeSettings(c), limitSettings(&c.Limits), edgeSettings(c)} {
+	for _, group := range [][]setting{authSettings(&c.Auth), backplaneSettings(&c.Backplane), streamSettings(&c.Stream), storeSettings(c), limitSettings(&c.Limits), edgeSettings(c)} {
 		rows = append(rows, group...)
 	}
 	return rows
+}
+
+func authSettings(c *Auth) []setting {
+	secret := text("auth.secret", &c.Secret, checkSecret, "Signs readers' tokens (HS256), 32 to 512 bytes: `openssl rand -hex 32` makes one. Their issuer and audience are `pushstream`. Empty for none.")
+	return []setting{
+		secret,
+		items("auth.issuers", &c.Issuers, "Whose tokens count besides: [their fields](authentication.md#issuers). In the environment and on the command line it is JSON."),
+		items("auth.keys", &c.Keys, "Publishers' keys: [their fields](authentication.md#publishers-keys). In the environment and on the command line it is JSON."),
+		text("auth.cookie", &c.Cookie, checkCookie, "Name of the cookie that may carry a reader's token, sent by pages of this origin and of `cors.origins`. Empty for none."),
+		duration("auth.clock_skew", &c.ClockSkew, span[time.Duration]{most: 5 * time.Minute},
+			"How far the clocks of issuers may be off; 0s for not at all."),
+	}
+}
+
+// items is a list of things that have fields.
+func items[T any](key string, at *[]T, about string) setting {
+	return setting{key: key, value: &table[T]{at: at}, check: func() error { return nil }, about: about}
 }
 
 func backplaneSettings(c *Backplane) []setting {
@@ -194,6 +211,10 @@ func limitSettings(c *Limits) []setting {
 			"The most streams that this node serves. Each takes a file descriptor: raise the limit of open files with it."),
 		whole("limits.connections_per_address", &c.ConnectionsPerAddress, span[int]{most: most},
 			"The most streams of one address; 0 for no limit. Many people may share an address."),
+		whole("limits.connections_per_user", &c.ConnectionsPerUser, span[int]{most: most},
+			"The most streams of one user of a tenant; 0 for no limit. Each tab of a browser is one, and each device."),
+		whole("limits.other_connections", &c.OtherConnections, span[int]{least: 10, most: most},
+			"The most TCP connections to the public listener besides `limits.connections`: of publishers, of balancers, of readers that were turned away. What comes on top is closed at once."),
 		whole("limits.topics", &c.Topics, span[int]{least: 1, most: 10_000},
 			"The most topics that one stream may ask for."),
 		size("limits.event_bytes", &c.EventBytes, span[int]{least: 1 << 10, most: 16 << 20},
@@ -202,6 +223,8 @@ func limitSettings(c *Limits) []setting {
 			"The most events of one request."),
 		size("limits.body_bytes", &c.BodyBytes, span[int]{least: 4 << 10, most: 1 << 30},
 			"The most that the body of a request may have."),
+		size("limits.bodies_bytes", &c.BodiesBytes, span[int]{least: 4 << 10, most: 1 << 30},
+			"The most that the bodies of all publishes in progress may have together. One of `limits.body_bytes` is taken in any case."),
 		size("limits.header_bytes", &c.HeaderBytes, span[int]{least: 4 << 10, most: 1 << 20},
 			"The most that the headers of a request may have."),
 		whole("limits.publish_rate", &c.PublishRate, span[int]{most: most},

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/pkg/backplane/redis"
 	"github.com/pushstream/pushstream/pkg/event"
 )
@@ -27,15 +29,43 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("%s: %w", s.key, err))
 		}
 	}
-	return errors.Join(append(faults, c.checkExposure(), c.checkSizes(), c.checkTimes())...)
+	return errors.Join(append(faults, c.AuthConfig().Validate(), c.checkExposure(), c.checkSizes(), c.checkTimes())...)
+}
+
+// AuthConfig returns what authentication works with.
+func (c Config) AuthConfig() auth.Config {
+	a := auth.DefaultConfig()
+	a.Secret, a.Issuers, a.Keys = string(c.Auth.Secret), c.Auth.Issuers, c.Auth.Keys
+	a.Cookie, a.Origins, a.ClockSkew = c.Auth.Cookie, c.CORS.Origins, c.Auth.ClockSkew
+	return a
+}
+
+// checkSecret leaves the length to the check of all of auth.
+func checkSecret(Secret) error { return nil }
+
+func checkCookie(name string) error {
+	if name == "" {
+		return nil
+	}
+	if err := (&http.Cookie{Name: name, Value: "v"}).Valid(); err != nil { // RFC 6265, section 4.1.1
+		return fmt.Errorf("%s is not a cookie's name", event.Quote(name))
+	}
+	return nil
 }
 
 // checkExposure refuses listeners that let in who should not be.
 func (c Config) checkExposure() error {
 	var faults []error
-	if checkAddress(c.Listen) == nil && !loopback(c.Listen) && !c.InsecureDev {
-		faults = append(faults, fmt.Errorf("listen: %s can be reached from other machines, and without authentication, which this version does not have yet, anyone there could read and publish: "+
-			"listen on loopback, or allow it with insecure_dev: true (PUSHSTREAM_INSECURE_DEV=true, --insecure-dev)", c.Listen))
+	authenticates := c.AuthConfig().Enabled()
+	if checkAddress(c.Listen) == nil && !loopback(c.Listen) && !c.InsecureDev && !authenticates {
+		faults = append(faults, fmt.Errorf("listen: %s can be reached from other machines, and without authentication anyone there could read and publish: "+
+			"set auth.secret (PUSHSTREAM_AUTH_SECRET), listen on loopback, or allow it with insecure_dev: true (PUSHSTREAM_INSECURE_DEV=true, --insecure-dev)", c.Listen))
+	}
+	if c.InsecureDev && authenticates {
+		faults = append(faults, errors.New("insecure_dev: it is for nodes without authentication, and auth is configured: leave one of them out"))
+	}
+	if c.Auth.Cookie != "" && !authenticates {
+		faults = append(faults, errors.New("auth.cookie: it carries tokens, and nothing says whose tokens count: set auth.secret or auth.issuers"))
 	}
 	if c.Admin == "" || checkAddress(c.Admin) != nil {
 		return errors.Join(faults...)

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -10,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/goccy/go-yaml"
 
 	"github.com/pushstream/pushstream/pkg/event"
 )
@@ -23,6 +27,7 @@ const (
 	kindList     = "list"
 	kindSecret   = "secret"
 	kindString   = "string"
+	kindYAML     = "yaml"
 )
 
 // value is a pflag.Value: one setting, as text.
@@ -88,6 +93,48 @@ func (l *list[T]) String() string {
 
 // Type returns the kind.
 func (*list[T]) Type() string { return kindList }
+
+// table is a pflag.Value of items that have fields. Its text is YAML, of which JSON is a part.
+type table[T any] struct {
+	at   *[]T
+	text string // as it was set
+}
+
+// Set reads items. Fields that do not exist are errors.
+func (v *table[T]) Set(text string) error {
+	var items []T
+	if strings.TrimSpace(text) != "" {
+		body, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			return errors.New("it is neither YAML nor JSON")
+		}
+		decoder := json.NewDecoder(bytes.NewReader(body))
+		decoder.DisallowUnknownFields()
+		if err = decoder.Decode(&items); err != nil {
+			return fmt.Errorf("expected is a list of items with their fields: %s", strings.TrimPrefix(err.Error(), "json: "))
+		}
+	}
+	if len(items) == 0 {
+		items = nil
+	}
+	*v.at, v.text = items, text
+	return nil
+}
+
+// String returns the text that Set has read; of items that came otherwise, JSON without their secrets.
+func (v *table[T]) String() string {
+	if v.text != "" || len(*v.at) == 0 {
+		return v.text
+	}
+	body, err := json.Marshal(*v.at)
+	if err != nil {
+		return fmt.Sprintf("(%v)", err)
+	}
+	return string(body)
+}
+
+// Type returns the kind.
+func (*table[T]) Type() string { return kindYAML }
 
 func parseBool(s string) (bool, error) {
 	b, err := strconv.ParseBool(s)

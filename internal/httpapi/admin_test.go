@@ -20,7 +20,7 @@ func newAdmin(t *testing.T, token string, core fakeCore) *adminNode {
 	t.Helper()
 	n := &adminNode{node{health: httpapi.NewHealth(core)}}
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metric 1\n") })
-	n.serve(t, httpapi.Admin(n.health, metrics, token, slog.New(slog.DiscardHandler)))
+	n.serve(t, httpapi.Admin(httpapi.AdminConfig{Token: token, Health: n.health, Metrics: metrics}, slog.New(slog.DiscardHandler)))
 	return n
 }
 

@@ -67,7 +67,7 @@ func TestCapOfAnAddress(t *testing.T) {
 
 // behindProxy is a node that believes X-Forwarded-For of this machine and of one more network.
 func behindProxy(s *settings) {
-	s.auth.Insecure = true
+	s.insecure = true
 	s.api.ConnectionsPerAddress = 1
 	s.api.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("2001:db8:ffff::/48")}
 }

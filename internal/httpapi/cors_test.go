@@ -29,7 +29,7 @@ func origins() map[string]bool {
 	}
 }
 
-func corsNode(s *settings) { s.auth.Origins = []string{"https://app.example"} }
+func corsNode(s *settings) { s.origins = []string{"https://app.example"} }
 
 func TestWhichOriginsMayRead(t *testing.T) {
 	n := newNode(t, corsNode)
@@ -113,7 +113,7 @@ func TestOtherMethodsAndPaths(t *testing.T) {
 }
 
 func TestInsecureServesEverybody(t *testing.T) {
-	n := newNode(t, func(s *settings) { s.auth.Insecure = true })
+	n := newNode(t, func(s *settings) { s.insecure = true })
 	r, _ := n.live(t, "user=alice", "Host: events.example", "Origin: https://elsewhere.example", "X-Forwarded-For: 192.0.2.1")
 	require.Equal(t, "https://elsewhere.example", r.response.Header.Get("Access-Control-Allow-Origin"))
 	id := n.published(t, goodEvent, "Host: events.example", "Origin: https://elsewhere.example")

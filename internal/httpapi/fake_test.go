@@ -4,12 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/internal/httpapi"
 	"github.com/pushstream/pushstream/pkg/backplane"
 	"github.com/pushstream/pushstream/pkg/broker"
 	"github.com/pushstream/pushstream/pkg/event"
+	"github.com/pushstream/pushstream/pkg/store"
 )
 
 // fakeCore is a broker that fails.
@@ -40,6 +42,8 @@ func (f fakeCore) Subscribe(context.Context, broker.Request) (*broker.Subscripti
 	return nil, f.err
 }
 
+func (f fakeCore) End(event.LogName, func(store.Info) bool, store.Reason, func(int)) {}
+
 func (f fakeCore) Ready() error { return f.ready }
 
 // noMetrics counts nothing.
@@ -48,15 +52,26 @@ type noMetrics struct{}
 func (noMetrics) ConnectionOpened()       {}
 func (noMetrics) ConnectionClosed(string) {}
 func (noMetrics) Refused(string)          {}
+func (noMetrics) TicketRefused(string)    {}
 func (noMetrics) PublishRefused(string)   {}
 
 // refuser is an authenticator that lets nobody in.
 type refuser struct{ err error }
 
-func (r refuser) Authenticate(*http.Request) (auth.Principal, error) { return auth.Principal{}, r.err }
-func (r refuser) AllowsOrigin(string) bool                           { return false }
+func (r refuser) Reader(*http.Request) (auth.Principal, error)       { return auth.Principal{}, r.err }
+func (r refuser) Publisher(*http.Request) (auth.Principal, error)    { return auth.Principal{}, r.err }
+func (r refuser) TicketHolder(*http.Request) (auth.Principal, error) { return auth.Principal{}, r.err }
+func (r refuser) Ticket(context.Context, auth.Principal) (string, time.Duration, error) {
+	return "", 0, r.err
+}
+func (r refuser) Refused(auth.Principal) bool { return false }
+func (r refuser) AllowsOrigin(string) bool    { return false }
+func (r refuser) Credentials() bool           { return false }
+
+// development is the authenticator of most tests.
+func development() auth.Development { return auth.NewDevelopment(false, nil, nil) }
 
 // newAPI returns an API on a fake broker.
 func newAPI(cfg httpapi.Config, core fakeCore) *httpapi.API {
-	return httpapi.New(cfg, core, auth.Development{}, httpapi.NewHealth(core), slog.New(slog.DiscardHandler), noMetrics{})
+	return httpapi.New(cfg, core, development(), httpapi.NewHealth(core), slog.New(slog.DiscardHandler), noMetrics{})
 }

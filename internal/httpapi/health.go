@@ -14,6 +14,7 @@ type Health struct {
 	core     interface{ Ready() error }
 	room     func() error // set by New; nil for a node without a public listener
 	draining atomic.Bool
+	held     atomic.Bool
 }
 
 // NewHealth returns the health of a node.
@@ -21,6 +22,12 @@ func NewHealth(c interface{ Ready() error }) *Health { return &Health{core: c} }
 
 // Drain makes the node not ready from now on, so that balancers turn away before its streams end.
 func (h *Health) Drain() { h.draining.Store(true) }
+
+// Hold makes the node not ready until it is taken back: an administrator's word. Streams go on, and new ones are served.
+func (h *Health) Hold(held bool) { h.held.Store(held) }
+
+// Ready returns why balancers should not send new streams; nil when they should.
+func (h *Health) Ready() error { return h.ready() }
 
 func (h *Health) routes(e *echo.Echo) {
 	e.GET("/livez", func(c echo.Context) error { return c.String(http.StatusOK, "alive\n") })
@@ -35,6 +42,9 @@ func (h *Health) routes(e *echo.Echo) {
 func (h *Health) ready() error {
 	if h.draining.Load() {
 		return broker.ErrDraining
+	}
+	if h.held.Load() {
+		return unavailable("held", "an administrator has taken this node off (/admin/ready)")
 	}
 	if err := h.core.Ready(); err != nil || h.room == nil {
 		return err

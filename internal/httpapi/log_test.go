@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/internal/httpapi"
 	"github.com/pushstream/pushstream/pkg/backplane"
 )
@@ -43,8 +42,9 @@ func TestLogsTellNoSecrets(t *testing.T) {
 	n := newNode(t, func(s *settings) { s.log = log })
 	header := []string{"Authorization: Bearer " + secret, "Cookie: token=" + secret, "User-Agent: " + secret}
 
-	resumed, _ := n.live(t, "user="+secret+"&session="+secret+"&topic="+secret+"&ticket="+secret+"&envelope=1", append(header, "Last-Event-ID: "+secret)...)
+	resumed, _ := n.live(t, "user="+secret+"&session="+secret+"&topic="+secret+"&token="+secret+"&envelope=1", append(header, "Last-Event-ID: "+secret)...)
 	fresh, _ := n.live(t, "user="+secret+"&lastEventId="+secret, header...)
+	n.do(t, call{method: http.MethodGet, path: "/events?ticket=" + secret, header: header})
 	id := n.published(t, `{"target":"user:`+secret+`","type":"a.`+secret+`","data":"`+secret+`","meta":{"m":"`+secret+`"},"key":"`+secret+`"}`, header...)
 	require.Equal(t, id, resumed.next(t).ID)
 	require.Equal(t, id, fresh.next(t).ID)
@@ -62,7 +62,7 @@ func TestLogsTellNoSecrets(t *testing.T) {
 	n.publish(t, goodEvent, "Host: "+secret)
 
 	admin := &adminNode{node{}}
-	admin.serve(t, httpapi.Admin(n.health, http.NotFoundHandler(), secret, log))
+	admin.serve(t, httpapi.Admin(httpapi.AdminConfig{Token: secret, Health: n.health, Metrics: http.NotFoundHandler()}, log))
 	admin.get(t, "/metrics", "Authorization: Bearer "+secret)
 	admin.get(t, "/metrics", "Authorization: Bearer "+secret+"x")
 
@@ -97,11 +97,11 @@ func TestFaultsAreLoggedOnce(t *testing.T) {
 	log := slog.New(slog.NewJSONHandler(&logged, nil))
 	core := fakeCore{err: errors.New("engine on fire")}
 	n := &node{}
-	n.serve(t, httpapi.New(testConfig(), core, auth.Development{}, httpapi.NewHealth(core), log, noMetrics{}).Handler())
+	n.serve(t, httpapi.New(testConfig(), core, development(), httpapi.NewHealth(core), log, noMetrics{}).Handler())
 	n.publish(t, goodEvent).refused(t, http.StatusInternalServerError, "internal")
 	n.publish(t, `{}`).refused(t, http.StatusUnprocessableEntity, "invalid")
 	away := fakeCore{err: backplane.ErrUnavailable}
-	n.serve(t, httpapi.New(testConfig(), away, auth.Development{}, httpapi.NewHealth(away), log, noMetrics{}).Handler())
+	n.serve(t, httpapi.New(testConfig(), away, development(), httpapi.NewHealth(away), log, noMetrics{}).Handler())
 	n.publish(t, goodEvent).refused(t, http.StatusServiceUnavailable, "unavailable")
 	require.Equal(t, 1, strings.Count(logged.String(), "\n"), logged.String())
 	for _, part := range []string{`"level":"ERROR"`, `"msg":"answer request"`, `"method":"POST"`, `"route":"/events"`, `engine on fire`} {

@@ -28,9 +28,12 @@ const patience = 20 * time.Second
 type settings struct {
 	api    httpapi.Config
 	broker broker.Config
-	auth   auth.Development
-	log    *slog.Logger
-	idle   bool // the broker does not run
+	tokens *auth.Config // nil for development mode
+	// Of development mode.
+	insecure bool
+	origins  []string
+	log      *slog.Logger
+	idle     bool // the broker does not run
 }
 
 func testConfig() httpapi.Config {
@@ -50,6 +53,7 @@ type node struct {
 	url     string
 	client  *http.Client
 	broker  *broker.Broker
+	auth    *auth.Tokens // nil in development mode
 	health  *httpapi.Health
 	metrics *prometheus.Registry
 }
@@ -71,7 +75,14 @@ func newNode(t *testing.T, change ...func(*settings)) *node {
 	n.broker, err = broker.New(s.broker, engine, engine.Capabilities().Partitions, s.log, counters)
 	require.NoError(t, err)
 	n.health = httpapi.NewHealth(n.broker)
-	n.serve(t, httpapi.New(s.api, n.broker, s.auth, n.health, s.log, counters).Handler())
+	if s.tokens == nil {
+		n.serve(t, httpapi.New(s.api, n.broker, auth.NewDevelopment(s.insecure, s.origins, engine), n.health, s.log, counters).Handler())
+	} else {
+		n.auth, err = auth.New(*s.tokens, engine, s.log)
+		require.NoError(t, err)
+		t.Cleanup(n.auth.Close)
+		n.serve(t, httpapi.New(s.api, n.broker, n.auth, n.health, s.log, counters).Handler())
+	}
 	if !s.idle {
 		n.run(t)
 	}

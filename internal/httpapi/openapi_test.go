@@ -65,7 +65,7 @@ func checkAgainstFile(t *testing.T, r *http.Request, c call, a answer) {
 	require.NoError(t, err, "%s %s", c.method, c.path)
 	input := &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
 	}
 	if a.status == http.StatusOK && !strings.Contains(a.body, `"error"`) {
 		require.NoError(t, openapi3filter.ValidateRequest(t.Context(), input), "the file refuses what was served")
@@ -93,7 +93,9 @@ func refusedByFile(t *testing.T, r *http.Request) bool {
 	t.Helper()
 	route, params, err := openFile(t).router.FindRoute(r)
 	require.NoError(t, err)
-	return openapi3filter.ValidateRequest(t.Context(), &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route}) != nil
+	return openapi3filter.ValidateRequest(t.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+	}) != nil
 }
 
 // checkSchema checks JSON against a schema of the file.
@@ -184,7 +186,7 @@ func codesInSource(t *testing.T) []string {
 					add(node.Value)
 				}
 			case *ast.CallExpr:
-				if f, isName := node.Fun.(*ast.Ident); isName && slices.Contains([]string{"badRequest", "tooLarge", "unavailable", "overloaded"}, f.Name) {
+				if f, isName := node.Fun.(*ast.Ident); isName && slices.Contains([]string{"badRequest", "tooLarge", "unauthorized", "unavailable", "overloaded"}, f.Name) {
 					add(node.Args[0])
 				}
 			}

@@ -66,8 +66,10 @@ func problemOf(err error) *problem {
 		return known
 	case errors.As(err, &tooLong):
 		return tooLarge("body_too_large", "the body is over %d bytes; send less at a time", tooLong.Limit)
-	case errors.Is(err, auth.ErrForbidden):
-		return &problem{Title: "Forbidden", Status: http.StatusForbidden, Code: "forbidden", Detail: err.Error()}
+	case credentialProblem(err) != nil:
+		return credentialProblem(err)
+	case errors.Is(err, backplane.ErrTooManySignals):
+		return unavailable("too_many_refusals", "as many tokens and people are refused as can be; wait until some of them have expired, or change the key that signs")
 	case errors.Is(err, event.ErrInvalid), errors.Is(err, broker.ErrInvalid):
 		return &problem{Title: "Invalid", Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: err.Error()}
 	case errors.Is(err, broker.ErrTooLarge):
@@ -88,6 +90,34 @@ func problemOf(err error) *problem {
 	}
 }
 
+// credentialProblem returns the answer to a credential that does not do; nil for other errors.
+func credentialProblem(err error) *problem {
+	switch {
+	case errors.Is(err, auth.ErrNoToken):
+		return unauthorized("token_missing", err)
+	case errors.Is(err, auth.ErrInvalidToken):
+		return unauthorized("token_invalid", err)
+	case errors.Is(err, auth.ErrExpired):
+		return unauthorized("token_expired", err)
+	case errors.Is(err, auth.ErrRefused):
+		return unauthorized("token_refused", err)
+	case errors.Is(err, auth.ErrTicket):
+		return unauthorized("ticket_invalid", err)
+	case errors.Is(err, auth.ErrKeysUnavailable):
+		return unavailable("keys_unavailable", err.Error())
+	case errors.Is(err, auth.ErrOrigin):
+		return &problem{Title: "Forbidden", Status: http.StatusForbidden, Code: "origin", Detail: err.Error()}
+	case errors.Is(err, auth.ErrForbidden):
+		return &problem{Title: "Forbidden", Status: http.StatusForbidden, Code: "forbidden", Detail: err.Error()}
+	default:
+		return nil
+	}
+}
+
+func unauthorized(code string, err error) *problem {
+	return &problem{Title: "Unauthorized", Status: http.StatusUnauthorized, Code: code, Detail: err.Error()}
+}
+
 func unavailable(code, detail string) *problem {
 	return &problem{Title: "Unavailable", Status: http.StatusServiceUnavailable, Code: code, Detail: detail, RetryAfter: unavailableRetry, Bye: store.ReasonUnavailable}
 }
@@ -106,7 +136,11 @@ func (p *problem) write(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
 	if p.Status == http.StatusUnauthorized {
-		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer") // RFC 9110, section 15.5.2
+		challenge := "Bearer" // RFC 9110, section 15.5.2
+		if p.Code != "token_missing" && p.Code != "unauthorized" {
+			challenge += ` error="invalid_token"` // RFC 6750, section 3.1
+		}
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, challenge)
 	}
 	if c.Request().Method == http.MethodHead {
 		c.Response().Header().Set(echo.HeaderContentType, problemType)

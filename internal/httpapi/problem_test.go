@@ -31,16 +31,25 @@ type outcome struct {
 // sentinels are all exported errors of the packages that handlers call.
 func sentinels() map[string]outcome {
 	return map[string]outcome{
-		"auth.ErrForbidden":        {auth.ErrForbidden, http.StatusForbidden, "forbidden", ""},
-		"backplane.ErrClosed":      {backplane.ErrClosed, http.StatusServiceUnavailable, "unavailable", "unavailable"},
-		"backplane.ErrNoTicket":    {backplane.ErrNoTicket, http.StatusInternalServerError, "internal", ""}, // no handler uses tickets
-		"backplane.ErrRunning":     {backplane.ErrRunning, http.StatusInternalServerError, "internal", ""},  // of Run only
-		"backplane.ErrUnavailable": {backplane.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "unavailable"},
-		"broker.ErrDraining":       {broker.ErrDraining, http.StatusServiceUnavailable, "draining", "draining"},
-		"broker.ErrInvalid":        {broker.ErrInvalid, http.StatusUnprocessableEntity, "invalid", ""},
-		"broker.ErrStarting":       {broker.ErrStarting, http.StatusServiceUnavailable, "starting", "unavailable"},
-		"broker.ErrTooLarge":       {broker.ErrTooLarge, http.StatusRequestEntityTooLarge, "event_too_large", ""},
-		"event.ErrInvalid":         {event.ErrInvalid, http.StatusUnprocessableEntity, "invalid", ""},
+		"auth.ErrForbidden":           {auth.ErrForbidden, http.StatusForbidden, "forbidden", ""},
+		"auth.ErrOrigin":              {auth.ErrOrigin, http.StatusForbidden, "origin", ""},
+		"auth.ErrNoToken":             {auth.ErrNoToken, http.StatusUnauthorized, "token_missing", ""},
+		"auth.ErrInvalidToken":        {auth.ErrInvalidToken, http.StatusUnauthorized, "token_invalid", ""},
+		"auth.ErrExpired":             {auth.ErrExpired, http.StatusUnauthorized, "token_expired", ""},
+		"auth.ErrRefused":             {auth.ErrRefused, http.StatusUnauthorized, "token_refused", ""},
+		"auth.ErrTicket":              {auth.ErrTicket, http.StatusUnauthorized, "ticket_invalid", ""},
+		"auth.ErrKeysUnavailable":     {auth.ErrKeysUnavailable, http.StatusServiceUnavailable, "keys_unavailable", "unavailable"},
+		"backplane.ErrTooLargeSignal": {backplane.ErrTooLargeSignal, http.StatusInternalServerError, "internal", ""}, // names are bounded before
+		"backplane.ErrTooManySignals": {backplane.ErrTooManySignals, http.StatusServiceUnavailable, "too_many_refusals", "unavailable"},
+		"backplane.ErrClosed":         {backplane.ErrClosed, http.StatusServiceUnavailable, "unavailable", "unavailable"},
+		"backplane.ErrNoTicket":       {backplane.ErrNoTicket, http.StatusInternalServerError, "internal", ""}, // auth turns it into its own
+		"backplane.ErrRunning":        {backplane.ErrRunning, http.StatusInternalServerError, "internal", ""},  // of Run only
+		"backplane.ErrUnavailable":    {backplane.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "unavailable"},
+		"broker.ErrDraining":          {broker.ErrDraining, http.StatusServiceUnavailable, "draining", "draining"},
+		"broker.ErrInvalid":           {broker.ErrInvalid, http.StatusUnprocessableEntity, "invalid", ""},
+		"broker.ErrStarting":          {broker.ErrStarting, http.StatusServiceUnavailable, "starting", "unavailable"},
+		"broker.ErrTooLarge":          {broker.ErrTooLarge, http.StatusRequestEntityTooLarge, "event_too_large", ""},
+		"event.ErrInvalid":            {event.ErrInvalid, http.StatusUnprocessableEntity, "invalid", ""},
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 // publish answers POST /events: one event, an array of them, or one a line.
 func (a *API) publish(c echo.Context) error {
 	r := c.Request()
-	principal, err := a.auth.Authenticate(r)
+	principal, err := a.auth.Publisher(r)
 	if err != nil {
 		return a.refusePublish(1, err)
 	}
@@ -31,7 +31,8 @@ func (a *API) publish(c echo.Context) error {
 	if err != nil {
 		return a.refusePublish(1, err)
 	}
-	body, err := a.readBody(c)
+	body, release, err := a.readBody(c)
+	defer release()
 	if err != nil {
 		return a.refusePublish(1, err)
 	}
@@ -68,28 +69,28 @@ func publishType(r *http.Request) (string, error) {
 	return mediaType, nil
 }
 
-// readBody reads the body within its limit and the time that boundBody has set.
-func (a *API) readBody(c echo.Context) ([]byte, error) {
+// readBody reads the body within its limits and the time that boundBody has set. It counts as one in progress until release.
+func (a *API) readBody(c echo.Context) (body []byte, release func(), err error) {
 	w := c.Response().Writer // not echo's own, whose connection http.MaxBytesReader could not close
-	body, err := io.ReadAll(http.MaxBytesReader(w, c.Request().Body, a.cfg.BodyBytes))
-	tooLong := new(http.MaxBytesError)
+	from := &incoming{of: a.bodies, from: http.MaxBytesReader(w, c.Request().Body, a.cfg.BodyBytes)}
+	body, err = io.ReadAll(from)
+	tooLong, refused := new(http.MaxBytesError), new(problem)
 	switch {
-	case err == nil:
-		return body, nil // with its end, net/http has lifted the deadline
-	case errors.As(err, &tooLong):
-		return nil, err
+	case err == nil: // with its end, net/http has lifted the deadline
+	case errors.As(err, &tooLong), errors.As(err, &refused):
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &problem{
+		err = &problem{
 			Title: "Request timeout", Status: http.StatusRequestTimeout, Code: "body_timeout",
 			Detail: fmt.Sprintf("the body did not arrive within %v", bodyTimeout),
 		}
 	default:
-		return nil, badRequest("body", "the body could not be read: %v", err)
+		err = badRequest("body", "the body could not be read: %v", err)
 	}
+	return body, from.release, err
 }
 
 func (a *API) publishOne(c echo.Context, principal auth.Principal, body []byte) error {
-	p, single, err := decodePublication(body, principal.Tenant)
+	p, single, err := decodePublication(body, principal)
 	if err != nil {
 		return a.refusePublish(1, err)
 	}
@@ -107,11 +108,8 @@ func (a *API) publishOne(c echo.Context, principal auth.Principal, body []byte) 
 }
 
 func (a *API) publishArray(c echo.Context, principal auth.Principal, body []byte) error {
-	var items []json.RawMessage
-	if err := json.Unmarshal(body, &items); err != nil {
-		return a.refusePublish(1, badRequest("invalid_json", "the body is not an array: %v", err))
-	}
-	answers, err := a.publishAll(c, principal, items)
+	items, count := elementsOf(body, a.cfg.BatchEvents)
+	answers, err := a.publishAll(c, principal, items, count)
 	if err != nil {
 		return err
 	}
@@ -119,13 +117,8 @@ func (a *API) publishArray(c echo.Context, principal auth.Principal, body []byte
 }
 
 func (a *API) publishLines(c echo.Context, principal auth.Principal, body []byte) error {
-	var items []json.RawMessage
-	for line := range bytes.Lines(body) {
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			items = append(items, line)
-		}
-	}
-	answers, err := a.publishAll(c, principal, items)
+	items, count := linesOf(body, a.cfg.BatchEvents)
+	answers, err := a.publishAll(c, principal, items, count)
 	if err != nil {
 		return err
 	}
@@ -144,13 +137,14 @@ type failure struct {
 	Error *problem `json:"error"`
 }
 
-// publishAll publishes a batch and returns an answer for each event. One bad event does not lose the others.
-func (a *API) publishAll(c echo.Context, principal auth.Principal, items []json.RawMessage) ([]any, error) {
+// publishAll publishes a batch and returns an answer for each event. One bad event does not lose the others. items are the
+// first of count events.
+func (a *API) publishAll(c echo.Context, principal auth.Principal, items []json.RawMessage, count int) ([]any, error) {
 	if c.Request().Header.Get("Idempotency-Key") != "" {
-		return nil, a.refusePublish(len(items), invalid("Idempotency-Key is for a single event; give each event of a batch a key of its own"))
+		return nil, a.refusePublish(count, invalid("Idempotency-Key is for a single event; give each event of a batch a key of its own"))
 	}
-	if len(items) > a.cfg.BatchEvents {
-		return nil, a.refusePublish(len(items), tooLarge("batch_too_large", "the batch has %d events, the most is %d", len(items), a.cfg.BatchEvents))
+	if count > len(items) {
+		return nil, a.refusePublish(count, tooLarge("batch_too_large", "the batch has %d events, the most is %d", count, a.cfg.BatchEvents))
 	}
 	if err := a.take(len(items)); err != nil {
 		return nil, a.refusePublish(len(items), err)
@@ -160,7 +154,7 @@ func (a *API) publishAll(c echo.Context, principal auth.Principal, items []json.
 	var places []int
 	var singles []bool
 	for i, item := range items {
-		p, single, err := decodePublication(item, principal.Tenant)
+		p, single, err := decodePublication(item, principal)
 		if err != nil {
 			answers[i] = a.failureOf(err)
 			continue
@@ -213,7 +207,7 @@ func (a *API) take(events int) error {
 // publication is an event as it is sent to us.
 type publication struct {
 	Target   *string         `json:"target"`
-	Targets  []string        `json:"targets"`
+	Targets  targetNames     `json:"targets"`
 	Type     string          `json:"type"`
 	Data     json.RawMessage `json:"data"`
 	Key      string          `json:"key"`
@@ -224,37 +218,35 @@ type publication struct {
 // maxTargets is the most targets of one event.
 const maxTargets = 100
 
-// decodePublication reads one event. single says that it named its target, not a list.
-func decodePublication(body []byte, tenant event.Tenant) (p backplane.Publication, single bool, err error) {
+// decodePublication reads one event that the principal may publish. single says that it named its target, not a list.
+func decodePublication(body []byte, principal auth.Principal) (p backplane.Publication, single bool, err error) {
 	if !utf8.Valid(body) {
 		// encoding/json would put one and the same character for all that is not: into targets and keys too.
 		return p, false, badRequest("invalid_json", "this is not JSON: it is not UTF-8 (RFC 8259, section 8.1)")
 	}
 	var in publication
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err = decoder.Decode(&in); err != nil {
-		return p, false, decodeError(err, body)
+	if err = decodeStrictly(body, &in, "an event is {\"target\", \"type\", \"data\"}"); err != nil {
+		return p, false, err
 	}
-	if _, err = decoder.Token(); !errors.Is(err, io.EOF) {
-		return p, false, badRequest("invalid_json", "this is more than one JSON value")
-	}
-	p = backplane.Publication{Tenant: tenant, Key: in.Key, LiveOnly: in.LiveOnly}
-	names := in.Targets
+	p = backplane.Publication{Tenant: principal.Tenant, Key: in.Key, LiveOnly: in.LiveOnly}
+	names := in.Targets.first
 	switch {
-	case in.Target != nil && in.Targets != nil:
+	case in.Target != nil && names != nil:
 		return p, false, invalid("both target and targets are given; give one of them")
 	case in.Target != nil:
 		names, single = []string{*in.Target}, true
 	case len(names) == 0:
 		return p, false, invalid("target is missing: user:ID, session:ID, topic:NAME or all")
-	case len(names) > maxTargets:
-		return p, false, invalid("the event has %d targets, the most is %d", len(names), maxTargets)
+	case in.Targets.count > len(names):
+		return p, false, invalid("the event has %d targets, the most is %d", in.Targets.count, maxTargets)
 	}
 	for _, name := range names {
 		var t event.Target
 		if t, err = event.ParseTarget(name); err != nil {
 			return p, false, err
+		}
+		if !principal.MayPublish(t) {
+			return p, false, fmt.Errorf("%w: the credential does not grant publishing to %s", auth.ErrForbidden, event.Quote(name))
 		}
 		p.Targets = append(p.Targets, t)
 	}
@@ -280,21 +272,33 @@ func decodeEvent(in publication) (e event.Event, err error) {
 	return e, nil
 }
 
-// decodeError tells a body that is not JSON from one that is not an event.
-func decodeError(err error, body []byte) error {
+// decodeStrictly reads one JSON object. Fields that do not exist are errors; expected says what there is.
+func decodeStrictly(body []byte, into any, expected string) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return decodeError(err, body, expected)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return badRequest("invalid_json", "this is more than one JSON value")
+	}
+	return nil
+}
+
+// decodeError tells a body that is not JSON from one that is not what is expected.
+func decodeError(err error, body []byte, expected string) error {
 	if !json.Valid(body) {
 		return badRequest("invalid_json", "this is not JSON: %v", err)
 	}
-	const event = "an event is {\"target\", \"type\", \"data\"}"
 	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
 		if wrong.Field == "" {
-			return invalid("this is a JSON %s; %s", wrong.Value, event)
+			return invalid("this is a JSON %s; %s", wrong.Value, expected)
 		}
-		return invalid("%s is a JSON %s; %s", wrong.Field, wrong.Value, event)
+		return invalid("%s is a JSON %s; %s", wrong.Field, wrong.Value, expected)
 	}
 	const most = 200 // bytes: it may quote the name of a field, of any length
 	text := err.Error()
-	return invalid("%s; %s", text[:min(len(text), most)], event)
+	return invalid("%s; %s", text[:min(len(text), most)], expected)
 }
 
 func invalid(format string, args ...any) *problem {

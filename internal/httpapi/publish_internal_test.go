@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/pkg/event"
 )
 
@@ -24,7 +25,7 @@ func FuzzPublication(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, single, err := decodePublication(bytes.Clone(body), event.DefaultTenant())
+		p, single, err := decodePublication(bytes.Clone(body), auth.Principal{Tenant: event.DefaultTenant(), Publish: auth.All()})
 		if err != nil {
 			if answer := problemOf(err); answer.Status/100 != 4 {
 				t.Fatalf("%q is answered %d: %v", body, answer.Status, err)

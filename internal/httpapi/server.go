@@ -14,19 +14,34 @@ import (
 	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/pkg/backplane"
 	"github.com/pushstream/pushstream/pkg/broker"
+	"github.com/pushstream/pushstream/pkg/event"
+	"github.com/pushstream/pushstream/pkg/store"
 )
 
 // core is the broker, as far as HTTP needs it.
 type core interface {
 	Publish(ctx context.Context, publications []backplane.Publication) []backplane.Result
 	Subscribe(ctx context.Context, r broker.Request) (*broker.Subscription, error)
+	End(log event.LogName, match func(store.Info) bool, reason store.Reason, done func(ended int))
 	Ready() error
 }
 
 // authenticator says who a request speaks for.
 type authenticator interface {
-	Authenticate(r *http.Request) (auth.Principal, error)
+	// Reader is for a stream. A ticket is used up, except by HEAD.
+	Reader(r *http.Request) (auth.Principal, error)
+	// Publisher is for publishing.
+	Publisher(r *http.Request) (auth.Principal, error)
+	// TicketHolder is for a ticket.
+	TicketHolder(r *http.Request) (auth.Principal, error)
+	// Ticket makes one, good once within age.
+	Ticket(ctx context.Context, p auth.Principal) (id string, age time.Duration, err error)
+	// Refused reports whether the principal's credential has been taken back.
+	Refused(p auth.Principal) bool
+	// AllowsOrigin reports whether scripts of a web origin may read answers.
 	AllowsOrigin(origin string) bool
+	// Credentials reports whether scripts may send cookies along.
+	Credentials() bool
 }
 
 // Metrics counts what HTTP does. It is safe for concurrent use.
@@ -37,6 +52,8 @@ type Metrics interface {
 	ConnectionClosed(reason string)
 	// Refused counts a stream that was refused, and why.
 	Refused(reason string)
+	// TicketRefused counts a ticket that was refused, and why.
+	TicketRefused(reason string)
 	// PublishRefused counts an event that was refused, and why.
 	PublishRefused(reason string)
 }
@@ -50,6 +67,8 @@ type API struct {
 	log       *slog.Logger
 	metrics   Metrics
 	admission *admission
+	users     *users
+	bodies    *bodies
 	rate      *rate.Limiter
 }
 
@@ -59,6 +78,8 @@ type API struct {
 func New(cfg Config, c core, a authenticator, health *Health, log *slog.Logger, metrics Metrics) *API {
 	api := &API{cfg: cfg, core: c, auth: a, health: health, log: log, metrics: metrics}
 	api.admission = newAdmission(cfg.Connections, cfg.ConnectionsPerAddress)
+	api.users = newUsers(cfg.ConnectionsPerUser)
+	api.bodies = newBodies(cfg.BodiesBytes, cfg.BodyBytes)
 	health.room = api.admission.room
 	limit := rate.Inf
 	if cfg.PublishRate > 0 {
@@ -73,15 +94,17 @@ func (a *API) Handler() http.Handler {
 	e := newEcho(a.log)
 	e.IPExtractor = clientAddress(a.cfg.TrustedProxies)
 	e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
-		AllowOriginFunc: func(origin string) (bool, error) { return a.auth.AllowsOrigin(origin), nil },
-		AllowMethods:    []string{http.MethodGet, http.MethodHead, http.MethodPost},
-		AllowHeaders:    []string{"Last-Event-ID", "Content-Type", "Idempotency-Key", "Authorization", "Cache-Control"},
-		ExposeHeaders:   []string{"Retry-After"},
-		MaxAge:          600,
+		AllowCredentials: a.auth.Credentials(),
+		AllowOriginFunc:  func(origin string) (bool, error) { return a.auth.AllowsOrigin(origin), nil },
+		AllowMethods:     []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowHeaders:     []string{"Last-Event-ID", "Content-Type", "Idempotency-Key", "Authorization", "Cache-Control"},
+		ExposeHeaders:    []string{"Retry-After"},
+		MaxAge:           600,
 	}))
 	e.GET("/events", a.subscribe)
 	e.HEAD("/events", a.subscribe)
 	e.POST("/events", a.publish)
+	e.POST("/tickets", a.ticket)
 	a.health.routes(e)
 	if a.cfg.Page {
 		a.page(e)

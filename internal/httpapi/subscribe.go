@@ -2,14 +2,17 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/pkg/broker"
 	"github.com/pushstream/pushstream/pkg/event"
 	"github.com/pushstream/pushstream/pkg/store"
@@ -18,16 +21,17 @@ import (
 // subscribe answers GET /events with a stream, and HEAD /events with the status that GET would have, as far as that is known
 // without joining anything.
 func (a *API) subscribe(c echo.Context) error {
-	request, err := a.readerOf(c.Request())
+	r, address := c.Request(), addressOf(c)
+	query, topics, err := a.askedFor(r)
 	if err != nil {
 		return a.refuse(c, err)
 	}
+	// A ticket is used up by authentication, so what may refuse for now comes before it.
 	if err = a.core.Ready(); err != nil {
 		return a.refuse(c, err)
 	}
-	address := addressOf(c)
-	if c.Request().Method == http.MethodHead {
-		if err = a.admission.check(address); err != nil {
+	if r.Method == http.MethodHead {
+		if err = a.wouldServe(c, address, query, topics); err != nil {
 			return a.refuse(c, err)
 		}
 		setStreamHeaders(c.Response().Header())
@@ -37,43 +41,76 @@ func (a *API) subscribe(c echo.Context) error {
 		return a.refuse(c, err)
 	}
 	defer a.admission.leave(address)
-	subscription, err := a.join(c.Request().Context(), request)
+	principal, request, err := a.readerOf(c, query, topics)
 	if err != nil {
 		return a.refuse(c, err)
 	}
-	return a.serve(c, subscription, request)
+	if err = a.users.enter(principal); err != nil {
+		return a.refuse(c, err)
+	}
+	defer a.users.leave(principal)
+	subscription, err := a.join(r.Context(), request)
+	if err != nil {
+		return a.refuse(c, err)
+	}
+	return a.serve(c, subscription, principal, request)
 }
 
-// readerOf says what a request wants to read. Its errors are final.
-func (a *API) readerOf(r *http.Request) (broker.Request, error) {
-	principal, err := a.auth.Authenticate(r)
+// wouldServe returns why a stream would be refused now, as far as that is known without joining anything; nil if it would not.
+func (a *API) wouldServe(c echo.Context, address netip.Prefix, query url.Values, topics []event.Target) error {
+	if err := a.admission.check(address); err != nil {
+		return err
+	}
+	principal, _, err := a.readerOf(c, query, topics)
 	if err != nil {
-		return broker.Request{}, err
+		return err
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil { // whatever could not be read may have been a topic
-		return broker.Request{}, badRequest("query", "the query cannot be read: %v", err)
+	return a.users.check(principal)
+}
+
+// askedFor returns the parameters of a request and the topics among them. Its errors are final.
+func (a *API) askedFor(r *http.Request) (query url.Values, topics []event.Target, err error) {
+	if query, err = url.ParseQuery(r.URL.RawQuery); err != nil { // whatever could not be read may have been a topic
+		return nil, nil, badRequest("query", "the query cannot be read: %v", err)
 	}
-	targets := principal.Own()
-	topics := query["topic"]
-	if len(topics) > a.cfg.Topics {
-		return broker.Request{}, badRequest("too_many_topics", "%d topics are asked for, the most of one stream is %d", len(topics), a.cfg.Topics)
+	names := query["topic"]
+	if len(names) > a.cfg.Topics {
+		return nil, nil, badRequest("too_many_topics", "%d topics are asked for, the most of one stream is %d", len(names), a.cfg.Topics)
 	}
-	for _, name := range topics {
+	for _, name := range names {
 		topic, err := event.Topic(name)
 		if err != nil {
-			return broker.Request{}, err
+			return nil, nil, err
 		}
-		if !slices.Contains(targets, topic) {
-			targets = append(targets, topic)
+		if !slices.Contains(topics, topic) {
+			topics = append(topics, topic)
 		}
 	}
-	return broker.Request{
+	return query, topics, nil
+}
+
+// readerOf says who reads and what. The principal may read all of it, also where it comes back with a cursor: that says how
+// far it has read, and never what it may read.
+func (a *API) readerOf(c echo.Context, query url.Values, topics []event.Target) (auth.Principal, broker.Request, error) {
+	principal, err := a.auth.Reader(c.Request())
+	if err != nil {
+		return principal, broker.Request{}, err
+	}
+	targets := principal.Own()
+	for _, topic := range topics {
+		if !principal.MayRead(topic) {
+			return principal, broker.Request{}, fmt.Errorf("%w: the credential does not grant reading %s (pushstream.subscribe)", auth.ErrForbidden, event.Quote(topic.String()))
+		}
+		targets = append(targets, topic)
+	}
+	return principal, broker.Request{
 		Tenant:      principal.Tenant,
 		Targets:     targets,
-		LastEventID: lastEventID(r, query),
+		LastEventID: lastEventID(c.Request(), query),
 		Envelope:    query.Get("envelope") == "1",
 		Identity:    principal.Identity(),
+		Address:     c.RealIP(),
+		Credential:  store.Credential{Token: principal.TokenID, Issued: principal.Issued, Expires: principal.Expires},
 	}, nil
 }
 
@@ -96,8 +133,8 @@ func (a *API) join(ctx context.Context, r broker.Request) (*broker.Subscription,
 }
 
 // serve gives a subscription its stream, and returns when that has ended.
-func (a *API) serve(c echo.Context, subscription *broker.Subscription, request broker.Request) error {
-	opened, address := time.Now(), c.RealIP()
+func (a *API) serve(c echo.Context, subscription *broker.Subscription, principal auth.Principal, request broker.Request) error {
+	opened := time.Now()
 	setStreamHeaders(c.Response().Header())
 	stream, err := a.open(c)
 	if err != nil {
@@ -106,11 +143,15 @@ func (a *API) serve(c echo.Context, subscription *broker.Subscription, request b
 	}
 	log := a.log.With(slog.String("connection", subscription.ID))
 	log.Debug("stream opened",
-		slog.String("address", address), slog.Int("targets", len(request.Targets)),
+		slog.String("address", request.Address), slog.Int("targets", len(request.Targets)),
 		slog.Bool("resumed", request.LastEventID != ""), slog.Bool("envelope", request.Envelope))
 	a.metrics.ConnectionOpened()
 	closed := make(chan store.Reason, 1)
 	conn := subscription.Start(stream, func(reason store.Reason) { closed <- reason })
+	if a.auth.Refused(principal) { // since it was authenticated: whoever looked for its streams then did not find this one
+		a.core.End(event.LogName{Tenant: request.Tenant, Target: request.Targets[0]},
+			func(i store.Info) bool { return i.ID == subscription.ID }, store.ReasonRevoked, func(int) {})
+	}
 	err = stream.Serve(c.Request().Context(), conn)
 	reason := <-closed
 	a.metrics.ConnectionClosed(reason.String())

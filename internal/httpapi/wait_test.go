@@ -8,13 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/internal/httpapi"
 )
 
 func TestWaitForStreams(t *testing.T) {
 	n := newNode(t)
-	api := httpapi.New(testConfig(), n.broker, auth.Development{}, n.health, slog.New(slog.DiscardHandler), noMetrics{})
+	api := httpapi.New(testConfig(), n.broker, development(), n.health, slog.New(slog.DiscardHandler), noMetrics{})
 	n.serve(t, api.Handler())
 	require.NoError(t, api.Wait(t.Context()), "there are none")
 	first, _ := n.live(t, "user=alice")

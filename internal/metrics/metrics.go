@@ -24,6 +24,9 @@ type Metrics struct {
 	opened         prometheus.Counter
 	closed         *byReason
 	refused        *byReason
+	ticketsRefused *byReason
+	sockets        prometheus.Gauge
+	socketsDropped *byReason
 	published      prometheus.Counter
 	publishRefused *byReason
 	delivered      prometheus.Counter
@@ -45,13 +48,19 @@ func New(registry *prometheus.Registry) (*Metrics, error) {
 		catchingUp:  gauge("connections_catching_up", "Open streams that read from the logs, not live."),
 		opened:      counter("connections_opened_total", "Streams that began."),
 		closed: newByReason("connections_closed_total", "Streams that ended, by reason.", "reason",
-			"gone", "stalled", "stopped", "draining", "max_age"),
+			"gone", "stalled", "stopped", "draining", "max_age", "expired", "ended", "revoked"),
 		refused: newByReason("streams_refused_total", "Requests for a stream that were refused, by code.", "code",
-			"query", "invalid", "forbidden", "too_many_topics", "too_many_connections", "too_many_connections_per_address", "draining", "starting", "unavailable"),
+			"query", "invalid", "token_missing", "token_invalid", "token_expired", "token_refused", "ticket_invalid", "origin", "keys_unavailable", "forbidden", "too_many_topics", "too_many_connections", "too_many_connections_per_address", "too_many_connections_per_user", "draining", "starting", "unavailable"),
+		ticketsRefused: newByReason("tickets_refused_total", "Requests for a ticket that were refused, by code.", "code",
+			"token_missing", "token_invalid", "token_expired", "token_refused", "origin", "keys_unavailable", "forbidden", "unavailable"),
+		sockets: gauge("sockets", "TCP connections to the public listener, those of streams among them."),
+		socketsDropped: newByReason("sockets_dropped_total", "TCP connections to the public listener that ended without a request, by reason.", "reason",
+			"full", "unused"),
 		published: counter("events_published_total", "Events that this node took from publishers and the backplane acknowledged."),
 		publishRefused: newByReason("publishes_refused_total", "Events from publishers that were refused, by code.", "code",
 			"query", "invalid", "invalid_json", "body", "body_timeout", "content_type", "content_encoding", "forbidden",
-			"event_too_large", "batch_too_large", "body_too_large", "publish_rate", "unavailable"),
+			"token_missing", "token_invalid", "token_expired", "token_refused", "keys_unavailable",
+			"event_too_large", "batch_too_large", "body_too_large", "too_many_bodies", "publish_rate", "unavailable"),
 		delivered:      counter("events_delivered_total", "Events that readers' sockets took, one for each reader."),
 		deliveredBytes: counter("delivered_bytes_total", "Bytes that readers' sockets took."),
 		replayed:       counter("events_replayed_total", "Events that were read from the logs for a reader that catches up."),
@@ -79,7 +88,7 @@ func New(registry *prometheus.Registry) (*Metrics, error) {
 
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.connections, m.catchingUp, m.opened, m.closed.vec, m.refused.vec, m.published, m.publishRefused.vec,
+		m.connections, m.catchingUp, m.opened, m.closed.vec, m.refused.vec, m.ticketsRefused.vec, m.sockets, m.socketsDropped.vec, m.published, m.publishRefused.vec,
 		m.delivered, m.deliveredBytes, m.replayed, m.latency, m.doubts.vec, m.gaps.vec, m.overflows, m.readFailures,
 		collectors.NewBuildInfoCollector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	}
@@ -112,6 +121,18 @@ func (m *Metrics) ConnectionClosed(reason string) {
 
 // Refused counts a request for a stream that was refused.
 func (m *Metrics) Refused(code string) { m.refused.add(code, 1) }
+
+// TicketRefused counts a request for a ticket that was refused.
+func (m *Metrics) TicketRefused(code string) { m.ticketsRefused.add(code, 1) }
+
+// SocketOpened counts a TCP connection that was accepted.
+func (m *Metrics) SocketOpened() { m.sockets.Inc() }
+
+// SocketClosed counts the end of one that was accepted.
+func (m *Metrics) SocketClosed() { m.sockets.Dec() }
+
+// SocketDropped counts a TCP connection that ended without a request, and why.
+func (m *Metrics) SocketDropped(reason string) { m.socketsDropped.add(reason, 1) }
 
 // Published counts events that the backplane acknowledged.
 func (m *Metrics) Published(events int) { m.published.Add(float64(events)) }

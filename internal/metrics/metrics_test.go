@@ -187,7 +187,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	text := scrape(t, m)
 	require.Equal(t, 32, strings.Count(text, "pushstream_streams_refused_total{"))
 	require.Contains(t, text, `pushstream_streams_refused_total{code="reason 0"} 1`)
-	require.Contains(t, text, `pushstream_streams_refused_total{code="other"} 978`)
+	require.Contains(t, text, `pushstream_streams_refused_total{code="other"} 986`)
 	require.Contains(t, text, `pushstream_doubts_total{cause="other"} 3`)
 	require.Contains(t, text, `pushstream_doubts_total{cause="canary"} 1`)
 

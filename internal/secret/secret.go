@@ -1,23 +1,24 @@
-package config
+// Package secret has text that must not be shown.
+package secret
 
 import "log/slog"
 
-// Secret is text that no log, error or printed configuration shows. string(s) is the text itself.
-type Secret string
+// Text is text that no log, error or printed configuration shows. string(t) is the text itself.
+type Text string
 
 // String returns "(set)" or nothing.
-func (s Secret) String() string {
-	if s == "" {
+func (t Text) String() string {
+	if t == "" {
 		return ""
 	}
 	return "(set)"
 }
 
 // GoString keeps the text out of %#v.
-func (s Secret) GoString() string { return `config.Secret("` + s.String() + `")` }
+func (t Text) GoString() string { return `secret.Text("` + t.String() + `")` }
 
 // MarshalText keeps the text out of JSON and whatever else encodes text.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // LogValue keeps the text out of logs.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+func (t Text) LogValue() slog.Value { return slog.StringValue(t.String()) }

@@ -185,10 +185,16 @@ func TestCutInMidBlock(t *testing.T) {
 
 func TestGoodbyeWithATimeToComeBack(t *testing.T) {
 	for _, reason := range []string{"draining", "max_age", "overloaded", "unavailable", "ended", "of a later version", "expired"} {
-		for name, first := range map[string]http.HandlerFunc{"ends": stream(hello, live, bye(reason, 4321)), "holds": open(hello, live, bye(reason, 4321))} {
+		blocks := []string{hello, live, block("x.2-0", "1"), bye(reason, 4321)}
+		for name, first := range map[string]http.HandlerFunc{"ends": stream(blocks...), "holds": open(blocks...)} {
 			t.Run(reason+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := serve(t, first, open(hello, block("x.2-0", "1")))
+					var held time.Duration
+					s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+						began := time.Now()
+						first(w, r)
+						held = time.Since(began)
+					}, open(hello, block("x.3-0", "2")))
 					asked := 0
 					var told states
 					c := s.connect(t, func(cfg *client.Config) {
@@ -197,10 +203,13 @@ func TestGoodbyeWithATimeToComeBack(t *testing.T) {
 							return fmt.Sprintf("token-%d", asked), nil
 						}
 					})
-					require.Len(t, hear(subscribe(t, c, client.Subscription{OnState: told.add}), 1).ids, 1)
+					require.Len(t, hear(subscribe(t, c, client.Subscription{OnState: told.add}), 2).ids, 2)
 					requests, _, times := s.seen()
 					require.Equal(t, 4321*time.Millisecond, times[1], "no sooner and no later")
-					require.Equal(t, "x.1-0", requests[1].Header.Get("Last-Event-ID"))
+					if name == "holds" {
+						require.Equal(t, 4321*time.Millisecond, held, "who holds is not left before the time")
+					}
+					require.Equal(t, "x.2-0", requests[1].Header.Get("Last-Event-ID"))
 					require.Equal(t, "Bearer token-2", requests[1].Header.Get("Authorization"))
 					require.NotErrorIs(t, told.all[2].Err, client.ErrEnded)
 				})
@@ -515,6 +524,15 @@ func TestTickets(t *testing.T) {
 				require.NotContains(t, state.Err.Error(), "ticket-")
 			}
 		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, answer(201, nil, `{"ticket":"ticket-1"}`), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+		var told states
+		subscribe(t, s.connect(t, nil), client.Subscription{Ticket: true, OnState: told.add})
+		synctest.Wait()
+		require.Equal(t, []client.Phase{client.PhaseWaiting}, told.phases())
+		require.ErrorContains(t, told.all[0].Err, "unavailable: GET /events at node.test: ", "and nothing of the ticket")
+		require.NotContains(t, told.all[0].Err.Error(), "ticket-1")
 	})
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/pushstream/pushstream/pkg/client"
+)
+
+const (
+	// envClientURL and envClientToken stand in for flags. A node that is started with them does not mind.
+	envClientURL   = "PUSHSTREAM_CLIENT_URL"
+	envClientToken = "PUSHSTREAM_CLIENT_TOKEN"
+
+	defaultURL = "http://localhost:8080"
+)
+
+// access is how a command reaches nodes.
+type access struct {
+	url, token, tokenFile string
+}
+
+func (a *access) register(flags *pflag.FlagSet) {
+	flags.StringVar(&a.url, "url", "", "`URL` of a node or balancer, or several with commas: tried in turn ("+envClientURL+", default \""+defaultURL+"\")")
+	flags.StringVar(&a.token, "token", "", "`token` or publisher's key; others on this machine may see it here ("+envClientToken+")")
+	flags.StringVar(&a.tokenFile, "token-file", "", "`file` with the token; it is read again whenever one is needed")
+}
+
+// open returns a client.
+func (a *access) open(p program) (*client.Client, error) {
+	cfg := client.DefaultConfig()
+	urls, token := a.url, a.token
+	if urls == "" {
+		urls = p.variable(envClientURL)
+	}
+	if urls == "" {
+		urls = defaultURL
+	}
+	cfg.URLs = strings.Split(urls, ",")
+	switch {
+	case a.token != "" && a.tokenFile != "":
+		return nil, errors.New("--token and --token-file: give one of them")
+	case a.tokenFile == "-":
+		return nil, errors.New("--token-file: standard input can be read only once; name a file")
+	case a.tokenFile != "":
+		if _, err := p.readToken(a.tokenFile); err != nil {
+			return nil, err
+		}
+		cfg.Credential = func(context.Context) (string, error) { return p.readToken(a.tokenFile) }
+	default:
+		if token == "" {
+			token = p.variable(envClientToken)
+		}
+		cfg.Credential = client.FixedCredential(token)
+	}
+	c, err := client.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("--url: %w", err)
+	}
+	return c, nil
+}
+
+// variable returns a variable of the environment.
+func (p program) variable(name string) (value string) {
+	for _, entry := range p.environ {
+		if text, found := strings.CutPrefix(entry, name+"="); found {
+			value = text // as in a process, the last one counts
+		}
+	}
+	return value
+}
+
+// answered gives an error of a client its exit code.
+func answered(err error) error {
+	switch refused, byServer := errors.AsType[*client.Error](err); {
+	case errors.Is(err, client.ErrUnauthorized), errors.Is(err, client.ErrForbidden), errors.Is(err, client.ErrRevoked):
+		return exit{exitForbidden, err}
+	case errors.Is(err, client.ErrUnavailable), errors.Is(err, client.ErrRateLimited), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return exit{exitUnavailable, err}
+	case errors.Is(err, client.ErrInvalid) && (!byServer || refused == nil):
+		return err // it was not even sent
+	default:
+		return exit{exitFailure, err}
+	}
+}

@@ -1,0 +1,143 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+const whyBuffering = "a proxy that collects before it passes on makes events late, or holds them back for ever"
+
+// buffering: does every block come at once?
+func (e *evidence) buffering() Finding {
+	f := Finding{Check: checkBuffering, Why: whyBuffering}
+	if e.head.err != nil {
+		return e.unreached(f)
+	}
+	r := e.idle
+	switch why := e.noStream(); {
+	case r.answered.IsZero() && r.reply.err == nil:
+		f.Level, f.Measured = Fault, fmt.Sprintf("HEAD was answered after %s; of a stream not even the headers came in %s, and the connection is open", round(e.head.took), round(r.until.Sub(r.asked)))
+		f.Cure = e.bufferingCure()
+		return f
+	case r.isStream() && !r.over() && len(r.blocks) == 0:
+		f.Level, f.Measured = Fault, fmt.Sprintf("the headers came after %s, but no block in %s, and the connection is open", round(r.reply.took), round(r.until.Sub(r.asked)))
+		f.Cure = e.bufferingCure()
+		return f
+	case why != "":
+		f.Level, f.Measured = Skipped, why
+		return f
+	}
+	f = e.delays(f)
+	first, _ := r.find(kindHello)
+	wait := first.at.Sub(r.answered)
+	f.Figures["hello_ms"] = wait.Milliseconds()
+	f.Measured = fmt.Sprintf("hello %s after the headers; ", round(wait)) + f.Measured
+	if wait > soon && f.Level == OK {
+		f.Level = Warning
+	}
+	if f.Level != OK && f.Cure == nil {
+		f.Cure = e.bufferingCure()
+	}
+	return f
+}
+
+// delays judges the events that were published; without any, the pings.
+func (e *evidence) delays(f Finding) Finding {
+	t := e.trial
+	if len(t.sent) > 0 && len(arrivals(t.plain)) == 0 && e.queryPasses() == stripped {
+		t.sent, e.trial.sent = nil, nil
+		e.trial.untold = "no topic reaches the node: see headers"
+	}
+	f.Figures = map[string]int64{"events_sent": int64(len(t.sent))}
+	if len(t.sent) == 0 {
+		return e.pings(f)
+	}
+	came := arrivals(t.plain)
+	var delays []time.Duration
+	var at []time.Time
+	for i, s := range t.sent {
+		if when, arrived := came[i+1]; arrived {
+			delays, at = append(delays, when.Sub(s.at)), append(at, when)
+		}
+	}
+	f.Figures["events_arrived"] = int64(len(delays))
+	if len(delays) == 0 {
+		return e.noneArrived(f)
+	}
+	slices.Sort(delays)
+	median, most := delays[len(delays)/2], delays[len(delays)-1]
+	f.Figures["median_ms"], f.Figures["max_ms"] = median.Milliseconds(), most.Milliseconds()
+	lumped := lumps(at)
+	f.Figures["lumped"] = int64(lumped)
+	f.Level = OK
+	f.Measured = fmt.Sprintf("%d of %d events came, after %s (median) to %s", len(delays), len(t.sent), round(median), round(most))
+	late, _ := e.pingsLate()
+	switch {
+	case len(delays) < len(t.sent) && most <= soon && !late:
+		f.Level, f.Cure = Fault, shareCure()
+		f.Measured += "; the others never, although pings did: " + unshared
+	case most > soon && lumped > 0:
+		f.Level = Fault
+		f.Measured += fmt.Sprintf(", %d of them in lumps", lumped)
+	case median > soon, len(delays) < len(t.sent):
+		f.Level = Fault
+	case most > soon:
+		f.Level = Warning
+	}
+	return f
+}
+
+// noneArrived tells a proxy that holds everything back from nodes that do not know of each other.
+func (e *evidence) noneArrived(f Finding) Finding {
+	f.Level, f.Measured = Fault, fmt.Sprintf("of %d events that were published none came", len(e.trial.sent))
+	if late, _ := e.pingsLate(); !late {
+		f.Measured += ", although pings did: " + unshared
+		f.Cure = shareCure()
+	}
+	return f
+}
+
+const unshared = "the nodes that take them and the one that reads do not share them"
+
+func shareCure() []Cure {
+	return []Cure{{pushstream, doSet, "redis: redis://redis.example:6379", "the settings of every node: the same Redis"}}
+}
+
+// lumps counts events that came together with the one before: each was published only when that had come, or had had a
+// second to.
+func lumps(at []time.Time) int {
+	const together = 20 * time.Millisecond
+	n := 0
+	for i := 1; i < len(at); i++ {
+		if at[i].Sub(at[i-1]) < together {
+			n++
+		}
+	}
+	return n
+}
+
+// pings judges when nothing could be published.
+func (e *evidence) pings(f Finding) Finding {
+	late, longest := e.pingsLate()
+	f.Figures["silence_ms"] = longest.Milliseconds()
+	f.Level = OK
+	f.Measured = fmt.Sprintf("the longest silence was %s, with a heartbeat of %s (no events were published: %s)", round(longest), round(e.heartbeat()), e.trial.untold)
+	if late {
+		f.Level = Fault
+	}
+	return f
+}
+
+// pingsLate reports whether a ping should have come and did not.
+func (e *evidence) pingsLate() (late bool, longest time.Duration) {
+	longest, _ = e.idle.silences()
+	return longest > e.heartbeat()+soon+e.heartbeat()/4, longest
+}
+
+func (e *evidence) bufferingCure() []Cure {
+	return e.path().cure(
+		Cure{nginx, doSet, "proxy_buffering off;", inLocation},
+		Cure{haproxy, doRemove, "http-response wait-for-body", "frontend and backend"},
+		Cure{caddy, doRemove, "response_buffers", "reverse_proxy; buffer_responses in older versions"})
+}
