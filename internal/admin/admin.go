@@ -236,4 +236,3 @@ func (a *Admin) ask(ctx context.Context, tenant event.Tenant, q ask) (answers []
 	}
 	return answers, true, nil
 }
-

@@ -53,6 +53,7 @@ type App struct {
 	asking  sync.Once
 	started time.Time
 	admins  *admin.Admin
+	forget  func() // ends what authentication does in the background
 }
 
 // New wires a node. It starts nothing and holds nothing that must be closed.
@@ -73,10 +74,11 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 		return nil, fmt.Errorf("make broker: %w", err)
 	}
 	a := &App{started: time.Now(), cfg: cfg, log: log, engine: e, broker: b, health: httpapi.NewHealth(readiness{b, e}), failed: make(chan error, 3), asked: make(chan struct{})}
-	who, err := newAuthenticator(cfg, e, log)
+	who, forget, err := newAuthenticator(cfg, e, log)
 	if err != nil {
 		return nil, err
 	}
+	a.forget = forget
 	a.admins = admin.New(admin.Config{
 		Self: a.self, Partitions: e.partitions, Broker: b, Logs: e, Signals: e, Refusals: who.Refusals(),
 	}, log)
@@ -105,16 +107,17 @@ type authenticator interface {
 }
 
 // newAuthenticator returns who the configuration asks for. It reads the files that hold keys.
-func newAuthenticator(cfg config.Config, e engine, log *slog.Logger) (authenticator, error) {
+// forget is called when nobody needs it any more.
+func newAuthenticator(cfg config.Config, e engine, log *slog.Logger) (who authenticator, forget func(), err error) {
 	c := cfg.AuthConfig()
 	if !c.Enabled() {
-		return auth.NewDevelopment(cfg.InsecureDev, cfg.CORS.Origins, e), nil
+		return auth.NewDevelopment(cfg.InsecureDev, cfg.CORS.Origins, e), func() {}, nil
 	}
 	tokens, err := auth.New(c, e, log)
 	if err != nil {
-		return nil, fmt.Errorf("configure authentication: %w", err)
+		return nil, nil, fmt.Errorf("configure authentication: %w", err)
 	}
-	return tokens, nil
+	return tokens, tokens.Close, nil
 }
 
 func version() string {
@@ -200,6 +203,7 @@ func (a *App) start(ctx context.Context) (err error) {
 		}
 	}
 	a.running.add("backplane", func(context.Context) error { return a.engine.close() })
+	a.running.add("authentication", func(context.Context) error { a.forget(); return nil })
 	a.running.add("streams", func(ctx context.Context) error { return ignoreEnded(a.api.Wait(ctx)) })
 	a.background(ctx, "administration", a.admins.Run)
 	a.runBroker(ctx)

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,11 +32,11 @@ func digestHex(s string) string {
 }
 
 // weakRSA returns a key that is too short.
-func weakRSA(t testing.TB) *rsa.PrivateKey {
-	t.Helper()
-	t.Setenv("GODEBUG", "rsa1024min=0")
+func weakRSA(tb testing.TB) *rsa.PrivateKey {
+	tb.Helper()
+	tb.Setenv("GODEBUG", "rsa1024min=0")
 	k, err := rsa.GenerateKey(rand.Reader, 1024)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return k
 }
 
@@ -190,10 +191,10 @@ func TestAllFaultsAtOnce(t *testing.T) {
 
 	many := auth.Config{Issuers: make([]auth.Issuer, 101), Keys: make([]auth.Key, 1001)}
 	for i := range many.Issuers {
-		many.Issuers[i] = auth.Issuer{Issuer: fmt.Sprint(i), Audiences: []string{"us"}, Algorithms: []string{"HS256"}, Secret: secretText}
+		many.Issuers[i] = auth.Issuer{Issuer: strconv.Itoa(i), Audiences: []string{"us"}, Algorithms: []string{"HS256"}, Secret: secretText}
 	}
 	for i := range many.Keys {
-		many.Keys[i] = auth.Key{Name: fmt.Sprint(i), Key: secret.Text(fmt.Sprintf("%032d", i))}
+		many.Keys[i] = auth.Key{Name: strconv.Itoa(i), Key: secret.Text(fmt.Sprintf("%032d", i))}
 	}
 	err = many.Validate()
 	require.ErrorContains(t, err, "auth.issuers: there are 101, the most is 100")

@@ -10,17 +10,17 @@ import (
 	"github.com/pushstream/pushstream/pkg/event"
 )
 
-func target(t testing.TB, s string) event.Target {
-	t.Helper()
+func target(tb testing.TB, s string) event.Target {
+	tb.Helper()
 	v, err := event.ParseTarget(s)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return v
 }
 
-func grants(t testing.TB, patterns ...string) auth.Grants {
-	t.Helper()
+func grants(tb testing.TB, patterns ...string) auth.Grants {
+	tb.Helper()
 	g, err := auth.ParseGrants(patterns)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return g
 }
 
@@ -85,10 +85,7 @@ func TestParseGrants(t *testing.T) {
 	require.True(t, auth.Grants{}.IsZero())
 	require.False(t, auth.All().IsZero())
 
-	full := make([]string, auth.MaxPatterns)
-	for i := range full {
-		full[i] = "all"
-	}
+	full := strings.Fields(strings.Repeat("all ", auth.MaxPatterns))
 	grants(t, full...)
 	_, err := auth.ParseGrants(append(full, "all"))
 	require.ErrorContains(t, err, "101 patterns")

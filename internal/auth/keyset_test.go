@@ -190,8 +190,8 @@ func TestOneFetchForAll(t *testing.T) {
 	results := make(chan error)
 	for range 20 {
 		go func() { // joined by its result
-			_, err := w.Verify(t.Context(), token)
-			results <- err
+			_, verifyErr := w.Verify(t.Context(), token)
+			results <- verifyErr
 		}()
 	}
 	_, err = w.Verify(hasty, token)

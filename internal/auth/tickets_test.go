@@ -36,13 +36,13 @@ func TestTicketsOfTwoNodes(t *testing.T) {
 	require.Regexp(t, `^[A-Z2-7]{26}$`, id)
 	value, err := store.Peek(t.Context(), id)
 	require.NoError(t, err)
-	for _, part := range strings.Split(token, ".") {
+	for part := range strings.SplitSeq(token, ".") {
 		require.NotContains(t, string(value), part, "the store gets no tokens")
 	}
 
 	for _, node := range nodes {
-		q, err := node.Reader(requestOf(t, http.MethodHead, "/events?ticket="+id))
-		require.NoError(t, err, "HEAD looks only")
+		q, headErr := node.Reader(requestOf(t, http.MethodHead, "/events?ticket="+id))
+		require.NoError(t, headErr, "HEAD looks only")
 		require.Equal(t, p, q)
 	}
 	q, err := nodes[1].Reader(get(t, "/events?ticket="+id))
@@ -108,19 +108,19 @@ func TestTicketsExpire(t *testing.T) {
 		require.NoError(t, err)
 		mint := func(age time.Duration) string {
 			t.Helper()
-			token, err := auth.Mint(secretText, auth.MintClaims{User: "alice", Age: age})
-			require.NoError(t, err)
-			p, err := node.Reader(get(t, "/events", bearer(token)...))
-			require.NoError(t, err)
-			id, _, err := node.Ticket(t.Context(), p)
-			require.NoError(t, err)
+			token, mintErr := auth.Mint(secretText, auth.MintClaims{User: "alice", Age: age})
+			require.NoError(t, mintErr)
+			p, mintErr := node.Reader(get(t, "/events", bearer(token)...))
+			require.NoError(t, mintErr)
+			id, _, mintErr := node.Ticket(t.Context(), p)
+			require.NoError(t, mintErr)
 			return id
 		}
 		late, soon := mint(time.Hour), mint(time.Hour)
 		time.Sleep(30*time.Second - 1) //nolint:forbidigo // the bubble's clock
 		_, err = node.Reader(get(t, "/events?ticket="+soon))
 		require.NoError(t, err)
-		time.Sleep(1) //nolint:forbidigo // the bubble's clock
+		time.Sleep(time.Nanosecond) //nolint:forbidigo // the bubble's clock
 		_, err = node.Reader(get(t, "/events?ticket="+late))
 		requireOnly(t, auth.ErrTicket, err)
 	})

@@ -59,11 +59,11 @@ type world struct {
 	logs  *lockedBuilder
 }
 
-func newStore(t testing.TB) *memory.Engine {
-	t.Helper()
+func newStore(tb testing.TB) *memory.Engine {
+	tb.Helper()
 	store, err := memory.New(memory.DefaultConfig())
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(store.Close)
 	return store
 }
 
@@ -75,14 +75,14 @@ func simple() auth.Config {
 	return cfg
 }
 
-func newWorld(t testing.TB, cfg auth.Config) *world {
-	t.Helper()
+func newWorld(tb testing.TB, cfg auth.Config) *world {
+	tb.Helper()
 	logs := new(lockedBuilder)
-	tokens, err := auth.New(cfg, newStore(t), slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	require.NoError(t, err)
+	tokens, err := auth.New(cfg, newStore(tb), slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	require.NoError(tb, err)
 	w := &world{Tokens: tokens, clock: newClock(), logs: logs}
 	w.SetClock(w.clock.now)
-	t.Cleanup(w.Close)
+	tb.Cleanup(w.Close)
 	return w
 }
 
@@ -111,13 +111,13 @@ type signer struct {
 	more map[jose.HeaderKey]any
 }
 
-func (s signer) sign(t testing.TB, payload any) string {
-	t.Helper()
+func (s signer) sign(tb testing.TB, payload any) string {
+	tb.Helper()
 	body, isBytes := payload.([]byte)
 	if !isBytes {
 		var err error
 		body, err = encoding.Marshal(payload)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 	}
 	options := (&jose.SignerOptions{}).WithType("JWT")
 	for name, value := range s.more {
@@ -127,11 +127,11 @@ func (s signer) sign(t testing.TB, payload any) string {
 		options = options.WithHeader("kid", s.kid)
 	}
 	made, err := jose.NewSigner(jose.SigningKey{Algorithm: s.alg, Key: s.key}, options)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	signed, err := made.Sign(body)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	text, err := signed.CompactSerialize()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return text
 }
 
@@ -149,23 +149,23 @@ func (w *world) said(changes map[string]any) map[string]any {
 	return c
 }
 
-func (w *world) token(t testing.TB, changes map[string]any) string {
-	t.Helper()
-	return simpleSigner().sign(t, w.said(changes))
+func (w *world) token(tb testing.TB, changes map[string]any) string {
+	tb.Helper()
+	return simpleSigner().sign(tb, w.said(changes))
 }
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
 // get is a request with headers: name, value, and so on.
-func get(t testing.TB, target string, header ...string) *http.Request {
-	t.Helper()
-	return requestOf(t, http.MethodGet, target, header...)
+func get(tb testing.TB, target string, header ...string) *http.Request {
+	tb.Helper()
+	return requestOf(tb, http.MethodGet, target, header...)
 }
 
-func requestOf(t testing.TB, method, target string, header ...string) *http.Request {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, target, http.NoBody)
-	require.NoError(t, err)
+func requestOf(tb testing.TB, method, target string, header ...string) *http.Request {
+	tb.Helper()
+	r, err := http.NewRequestWithContext(tb.Context(), method, target, http.NoBody)
+	require.NoError(tb, err)
 	r.Host = "events.example"
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
@@ -175,28 +175,28 @@ func requestOf(t testing.TB, method, target string, header ...string) *http.Requ
 
 func bearer(token string) []string { return []string{"Authorization", "Bearer " + token} }
 
-func pemOf(t testing.TB, public any) string {
-	t.Helper()
+func pemOf(tb testing.TB, public any) string {
+	tb.Helper()
 	der, err := x509.MarshalPKIXPublicKey(public)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
 // pair returns a key pair for an algorithm. RSA keys are made once: that takes long.
-func pair(t testing.TB, alg jose.SignatureAlgorithm) (private, public any) {
-	t.Helper()
+func pair(tb testing.TB, alg jose.SignatureAlgorithm) (private, public any) {
+	tb.Helper()
 	switch alg {
 	case jose.RS256, jose.RS384, jose.RS512:
 		return rsaOnce(), &rsaOnce().PublicKey
 	case jose.EdDSA:
 		pub, priv, err := ed25519.GenerateKey(rand.Reader)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		return priv, pub
 	default:
-		curve := map[jose.SignatureAlgorithm]elliptic.Curve{jose.ES256: elliptic.P256(), jose.ES384: elliptic.P384(), jose.ES512: elliptic.P521()}[alg]
-		require.NotNil(t, curve)
+		curve := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[string(alg)]
+		require.NotNil(tb, curve)
 		priv, err := ecdsa.GenerateKey(curve, rand.Reader)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		return priv, priv.Public()
 	}
 }
@@ -214,16 +214,16 @@ func publicKey(kid string, public crypto.PublicKey) jose.JSONWebKey {
 	return jose.JSONWebKey{Key: public, KeyID: kid, Use: "sig"}
 }
 
-func mustJSON(t testing.TB, v any) []byte {
-	t.Helper()
+func mustJSON(tb testing.TB, v any) []byte {
+	tb.Helper()
 	body, err := encoding.Marshal(v)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return body
 }
 
-func ecKey(t testing.TB, curve elliptic.Curve) any {
-	t.Helper()
+func ecKey(tb testing.TB, curve elliptic.Curve) any {
+	tb.Helper()
 	k, err := ecdsa.GenerateKey(curve, rand.Reader)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return k.Public()
 }

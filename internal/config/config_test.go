@@ -291,9 +291,15 @@ func TestFaultsOfACommandLine(t *testing.T) {
 
 func TestSecretsAreNotShown(t *testing.T) {
 	const secret = "correct-horse-battery"
-	l, err := load(t, "", []string{"PUSHSTREAM_ADMIN_TOKEN=" + secret}, nil)
+	file := "auth:\n  secret: " + secret + secret + "\n  issuers:\n  - issuer: a\n    audiences: [b]\n    algorithms: [HS256]\n    secret: " + secret + secret +
+		"\n  keys: [{name: shop, key: " + secret + secret + "}]\n"
+	l, err := load(t, file, []string{"PUSHSTREAM_ADMIN_TOKEN=" + secret}, nil)
 	require.NoError(t, err)
+	require.NoError(t, l.Config.Validate())
 	require.Equal(t, secret, string(l.Config.AdminToken))
+	require.Equal(t, secret+secret, string(l.Config.Auth.Issuers[0].Secret))
+	require.Equal(t, secret+secret, string(l.Config.Auth.Keys[0].Key))
+	require.Contains(t, printed(t, l), `keys: [{"name":"shop","key":"(set)"}] # `)
 	require.Contains(t, printed(t, l), "admin_token: \"(set)\" # PUSHSTREAM_ADMIN_TOKEN\n")
 
 	var logged bytes.Buffer
@@ -302,6 +308,8 @@ func TestSecretsAreNotShown(t *testing.T) {
 	log.Info("x", slog.Any(key, l.Config), slog.Any(key, l.Config.AdminToken))
 	js, err := json.Marshal(l.Config)
 	require.NoError(t, err)
+	l.Config.Auth.Issuers[0].Algorithms = []string{"none"}
+	require.NotContains(t, l.Config.Validate().Error(), secret)
 	for _, shown := range []string{
 		printed(t, l), fmt.Sprintf("%v %+v %#v %s %q %x", l.Config, l.Config, l.Config, l.Config.AdminToken, l.Config.AdminToken, l.Config.AdminToken), logged.String(), string(js),
 	} {

@@ -48,12 +48,24 @@ func testConfig() httpapi.Config {
 	}
 }
 
+// authenticator is what httpapi.New takes.
+type authenticator interface {
+	Reader(r *http.Request) (auth.Principal, error)
+	Publisher(r *http.Request) (auth.Principal, error)
+	TicketHolder(r *http.Request) (auth.Principal, error)
+	Ticket(ctx context.Context, p auth.Principal) (id string, age time.Duration, err error)
+	Refused(p auth.Principal) bool
+	AllowsOrigin(origin string) bool
+	Credentials() bool
+}
+
 // node is the public listener with a broker on the embedded engine behind it, on a real socket.
 type node struct {
 	url     string
 	client  *http.Client
 	broker  *broker.Broker
 	auth    *auth.Tokens // nil in development mode
+	serveAs func(t *testing.T, who authenticator)
 	health  *httpapi.Health
 	metrics *prometheus.Registry
 }
@@ -75,13 +87,17 @@ func newNode(t *testing.T, change ...func(*settings)) *node {
 	n.broker, err = broker.New(s.broker, engine, engine.Capabilities().Partitions, s.log, counters)
 	require.NoError(t, err)
 	n.health = httpapi.NewHealth(n.broker)
+	n.serveAs = func(t *testing.T, who authenticator) {
+		t.Helper()
+		n.serve(t, httpapi.New(s.api, n.broker, who, n.health, s.log, counters).Handler())
+	}
 	if s.tokens == nil {
-		n.serve(t, httpapi.New(s.api, n.broker, auth.NewDevelopment(s.insecure, s.origins, engine), n.health, s.log, counters).Handler())
+		n.serveAs(t, auth.NewDevelopment(s.insecure, s.origins, engine))
 	} else {
 		n.auth, err = auth.New(*s.tokens, engine, s.log)
 		require.NoError(t, err)
 		t.Cleanup(n.auth.Close)
-		n.serve(t, httpapi.New(s.api, n.broker, n.auth, n.health, s.log, counters).Handler())
+		n.serveAs(t, n.auth)
 	}
 	if !s.idle {
 		n.run(t)
