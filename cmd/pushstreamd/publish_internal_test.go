@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,17 +35,7 @@ func (r *clientRun) do(t *testing.T, args ...string) *clientRun {
 	if r.onWrite != nil {
 		p.stdout = io.MultiWriter(&stdout, writerFunc(r.onWrite))
 	}
-	root := p.root(t.Context())
-	root.AddCommand(p.publish(t.Context()), p.tail(t.Context()))
-	root.SetArgs(args)
-	r.code = exitOK
-	if err := root.Execute(); err != nil {
-		r.code = exitUsage
-		if o, known := errors.AsType[exit](err); known {
-			r.code = o.code
-		}
-		stderr.WriteString(err.Error() + "\n")
-	}
+	r.code = p.main(t.Context(), args)
 	r.stdout, r.stderr = stdout.String(), stderr.String()
 	return r
 }

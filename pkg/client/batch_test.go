@@ -147,7 +147,7 @@ func TestBatchStopsWhereSomethingCouldNotBeStored(t *testing.T) {
 }
 
 func TestBatchAnsweredByNonsense(t *testing.T) {
-	for _, body := range []string{"<html>", "{}", `{"results":[{"id":"a"}]}`, `{"results":[{"id":"a"},{}]}`} {
+	for _, body := range []string{"<html>", "{}", `{"results":[{"id":"a"}]}`, `{"results":[{"id":"a"},{}]}`, `{"results":[{"id":"a"},{"id":"b"},{"id":"c"}]}`} {
 		synctest.Test(t, func(t *testing.T) {
 			s := serve(t, answer(200, nil, body))
 			got, err := s.connect(t, nil).PublishBatch(t.Context(), orders(2))

@@ -211,7 +211,7 @@ func (c *connection) take(m sse.Message) error {
 	if name, control := strings.CutPrefix(ev.Type, reserved); control {
 		return c.control(name, ev, m.ID)
 	}
-	c.end.progress, c.failures = true, 0
+	c.end.progress = true
 	// A block of the plain form has no id of the event's own: what a node reads again comes under the id of another.
 	recognise := c.sub.Form == FormEnvelope && !c.sub.KeepDuplicates && ev.ID != ""
 	if recognise && c.recent.has(ev.ID) {

@@ -23,7 +23,7 @@ func (c *connection) control(name string, ev Event, cursor string) error {
 	case "hello":
 		c.hello(ev.Data)
 	case "live":
-		c.end.progress, c.failures = true, 0
+		c.end.progress = true
 		c.state.Phase = PhaseLive
 		c.tell(c.state)
 	case "gap":

@@ -333,7 +333,7 @@ func TestWaitsGrowWhileNothingComes(t *testing.T) {
 		for range n {
 			handlers = append(handlers, cut())
 		}
-		s := serve(t, append(handlers, open(hello, block("x.2-0", "1")))...)
+		s := serve(t, append(handlers, stream(live), open(hello, block("x.2-0", "1")))...)
 		c := s.connect(t, func(cfg *client.Config) { cfg.BackoffMin, cfg.BackoffMax = 100*time.Millisecond, 10*time.Second })
 		require.Len(t, hear(subscribe(t, c, client.Subscription{}), 1).ids, 1)
 		_, _, times := s.seen()
@@ -346,6 +346,7 @@ func TestWaitsGrowWhileNothingComes(t *testing.T) {
 			sum += wait
 		}
 		require.InDelta(t, 5, (sum / n).Seconds(), 1.5, "full jitter: half of the most, on average")
+		require.LessOrEqual(t, times[n+1]-times[n], 100*time.Millisecond, "a stream that was live is a new beginning")
 	})
 }
 
