@@ -143,10 +143,14 @@ func TestKeySetOutage(t *testing.T) {
 	p.fail()
 	b, _ := named(t, "b")
 	requireOnly(t, auth.ErrKeysUnavailable, w.try(t, b))
-	for range 23 {
+	asked := p.asked.Load()
+	for hours := range 23 {
 		w.clock.pass(time.Hour)
-		require.NoError(t, w.try(t, a), "what is known goes on working")
-		w.Close()
+		for range 3 {
+			require.NoError(t, w.try(t, a), "what is known goes on working")
+			w.Close()
+		}
+		require.Equal(t, asked+int32(hours)+1, p.asked.Load(), "and the issuer is let alone for a while")
 	}
 	w.clock.pass(time.Hour - time.Second)
 	require.NoError(t, w.try(t, a))
@@ -203,6 +207,34 @@ func TestOneFetchForAll(t *testing.T) {
 	require.Equal(t, int32(1), p.asked.Load())
 }
 
+// Who comes while a new key is being fetched waits for it too, though the issuer has been asked just now.
+func TestAllWaitForANewKey(t *testing.T) {
+	p := newProvider(t)
+	a, pubA := named(t, "a")
+	b, pubB := named(t, "b")
+	p.publish(t, pubA)
+	w := published(t, p)
+	require.NoError(t, w.try(t, a))
+	body := mustJSON(t, map[string]any{"keys": []any{pubA, pubB}})
+	release := make(chan struct{})
+	p.answer(func(w http.ResponseWriter, _ *http.Request) {
+		<-release
+		_, _ = w.Write(body)
+	})
+	token := b.sign(t, w.said(map[string]any{"iss": "i", "aud": "us"}))
+	hasty, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		_, err := w.Verify(hasty, token)
+		requireOnly(t, auth.ErrKeysUnavailable, err)
+	}
+	require.NoError(t, w.try(t, a), "known keys need not wait")
+	close(release)
+	w.Close()
+	require.NoError(t, w.try(t, b))
+	require.Equal(t, int32(2), p.asked.Load())
+}
+
 func TestSlowIssuer(t *testing.T) {
 	p := newProvider(t)
 	a, _ := named(t, "a")
@@ -248,6 +280,7 @@ func TestAnswersOfIssuers(t *testing.T) {
 		"no JSON":           {`<html>`, auth.ErrKeysUnavailable},
 		"nothing":           {``, auth.ErrKeysUnavailable},
 		"huge":              {`{"keys":[` + set + `],"x":"` + strings.Repeat("x", 1<<20) + `"}`, auth.ErrKeysUnavailable},
+		"huge with blanks":  {`{"keys":[` + set + `]}` + strings.Repeat(" ", 1<<20), auth.ErrKeysUnavailable},
 		"nearly huge":       {`{"keys":[` + set + `],"x":"` + strings.Repeat("x", 1<<20-1000) + `"}`, nil},
 		"deep":              {`{"keys":` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + `}`, auth.ErrKeysUnavailable},
 		"deep, not a value": {`{"keys":` + strings.Repeat("[", 200_000), auth.ErrKeysUnavailable},
@@ -359,17 +392,4 @@ func TestRedirects(t *testing.T) {
 		})
 	}
 	require.Zero(t, elsewhere.asked.Load())
-}
-
-// The environment's proxy is for others: who sets it would see, and could change, which keys count.
-func TestNoProxy(t *testing.T) {
-	proxy := newProvider(t)
-	proxy.fail()
-	t.Setenv("HTTP_PROXY", proxy.URL)
-	t.Setenv("http_proxy", proxy.URL)
-	p := newProvider(t)
-	a, pubA := named(t, "a")
-	p.publish(t, pubA)
-	require.NoError(t, published(t, p).try(t, a))
-	require.Zero(t, proxy.asked.Load())
 }

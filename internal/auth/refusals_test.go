@@ -111,6 +111,14 @@ func TestRefusalsEndAndExtend(t *testing.T) {
 		s.Add(rule(-time.Hour, 3*time.Hour))
 		require.False(t, s.Refused(p), "what has expired does not extend")
 
+		q := principal(t, "bob", "") // of a rule that is over, and has not been swept away yet
+		q.Issued = start
+		now := time.Since(start)
+		s.Add(auth.Refusal{Tenant: q.Tenant, Target: q.User, Before: start, Until: start.Add(now + 10*time.Second)})
+		pass(10 * time.Second)
+		s.Add(auth.Refusal{Tenant: q.Tenant, Target: q.User, Before: start.Add(-time.Hour), Until: start.Add(3 * time.Hour)})
+		require.False(t, s.Refused(q))
+
 		s.Add(auth.Refusal{Tenant: p.Tenant, Target: p.User, Until: start.Add(4 * time.Hour)})
 		s.Add(rule(-time.Hour, 5*time.Hour))
 		require.True(t, s.Refused(p), "none is spared, and none stays so")

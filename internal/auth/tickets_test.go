@@ -93,11 +93,21 @@ func TestTicketsForOneOfMany(t *testing.T) {
 
 func TestTicketsThatAreNone(t *testing.T) {
 	w := newWorld(t, simple())
+	p, err := w.Verify(t.Context(), w.token(t, nil))
+	require.NoError(t, err)
+	id, _, err := w.Ticket(t.Context(), p)
+	require.NoError(t, err)
+	_, err = w.Reader(get(t, "/events?ticket="+id+"&ticket="+id))
+	requireOnly(t, auth.ErrTicket, err)
+	_, err = w.Reader(get(t, "/events?ticket="+strings.ToLower(id)))
+	requireOnly(t, auth.ErrTicket, err)
+	_, err = w.Reader(get(t, "/events?ticket="+id))
+	require.NoError(t, err, "it was not used up")
 	for _, query := range []string{
 		"ticket=", "ticket=x", "ticket=ABCDEFGHIJKLMNOPQRSTUVWXYZ", "ticket=abcdefghijklmnopqrstuvwxyz", "ticket=ABCDEFGHIJKLMNOPQRSTUVWX%0A%0D",
 		"ticket=ABCDEFGHIJKLMNOPQRSTUVWXY1", "ticket=" + strings.Repeat("A", 10_000), "ticket=ABCDEFGHIJKLMNOPQRSTUVWXYZ&ticket=ABCDEFGHIJKLMNOPQRSTUVWXYZ", "ticket=*",
 	} {
-		_, err := w.Reader(get(t, "/events?"+query))
+		_, err = w.Reader(get(t, "/events?"+query))
 		requireOnly(t, auth.ErrTicket, err)
 	}
 }
@@ -192,6 +202,8 @@ func TestTicketsWithoutTheirStore(t *testing.T) {
 		require.ErrorIs(t, err, backplane.ErrUnavailable)
 		require.NotErrorIs(t, err, auth.ErrTicket, "it may be a good one")
 	}
+	_, err = node.Reader(get(t, "/events?ticket=abcdefghijklmnopqrstuvwxyz"))
+	requireOnly(t, auth.ErrTicket, err) // the store is not asked for what can be none
 	_, _, err = auth.Development{}.Ticket(t.Context(), principal(t, "alice", ""))
 	require.ErrorIs(t, err, backplane.ErrUnavailable)
 }

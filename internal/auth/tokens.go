@@ -200,7 +200,7 @@ func (t *Tokens) checkPage(r *http.Request) error {
 	if r.TLS != nil {
 		scheme = "https://"
 	}
-	if len(origins) == 1 && origins[0] != "null" && (t.AllowsOrigin(origins[0]) || origins[0] == scheme+r.Host) {
+	if len(origins) == 1 && (t.AllowsOrigin(origins[0]) || origins[0] == scheme+r.Host) {
 		return nil
 	}
 	return fmt.Errorf("%w: the cookie comes from a page of %s; name that in cors.origins", ErrOrigin, quoteAll(origins))

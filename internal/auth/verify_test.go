@@ -222,7 +222,10 @@ func TestForm(t *testing.T) {
 	header := func(text string) string { return mac(b64(text) + "." + parts[1]) }
 	_, err := w.Verify(t.Context(), header(`{"alg":"HS256"}`))
 	require.NoError(t, err, "the others below fail by what they are for")
+	plain := mac(b64(`{"alg":"HS256","b64":false}`) + "." + string(mustJSON(t, w.said(nil)))) // as RFC 7797 signs
+	plain = plain[strings.LastIndexByte(plain, '.'):]
 	for name, token := range map[string]string{
+		"b64, as it says":    b64(`{"alg":"HS256","b64":false}`) + "." + b64(string(mustJSON(t, w.said(nil)))) + plain,
 		"none":               b64(`{"alg":"none"}`) + "." + parts[1] + ".",
 		"none, signed":       header(`{"alg":"none"}`),
 		"None":               header(`{"alg":"None"}`),

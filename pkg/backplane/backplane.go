@@ -186,7 +186,7 @@ type Signals interface {
 	// keep is how long the message is kept for nodes that come later, in whole milliseconds; 0 or less for not at all. It
 	// is forgotten with the store. One that is kept has at most MaxKeptSignal bytes. A store keeps at most MaxKeptSignals
 	// of a partition; more is ErrTooManySignals, and is not sent either. A message that is kept already, byte by byte, is
-	// not kept twice: it is kept for the longer time of the two.
+	// not kept twice: it is kept for the longer time of the two. An empty message is never kept.
 	//
 	// Send blocks until the store has answered, or until ctx ends. An error that wraps ErrUnavailable leaves open whether the
 	// message was sent; to send it again is harmless where sinks take it so.

@@ -194,7 +194,7 @@ func (d *deaf) Run(ctx context.Context, to backplane.Sink) error {
 		if !d.left[e.Log] && !d.skip[e.Log] {
 			to.Relay(e)
 		}
-		d.skip[e.Log] = false
+		delete(d.skip, e.Log)
 	}})
 }
 

@@ -136,7 +136,16 @@ func signalKeptTwice(s *scene) {
 }
 
 func signalBytes(s *scene) {
+	given := []byte("kept \x00\xff\r\n")
+	kept := string(given)
+	_, err := s.Signals.Send(s.t.Context(), s.partition, given, time.Minute)
+	s.check(err)
+	_, err = s.Signals.Send(s.t.Context(), s.partition, nil, time.Minute)
+	s.check(err)
+	clear(given)
 	s.start()
+	s.awaitSignal(kept, 1)
+	s.expect(len(signalsAt(s.sink.all(), "")) == 0, "an empty message was kept")
 	for _, message := range [][]byte{{}, {0}, []byte("\r\n\x00\xff\u00e9"), []byte("mark 12345678.1-0"), []byte("signal "), bytes.Repeat([]byte("x"), backplane.MaxSignal)} {
 		given := bytes.Clone(message)
 		_, err := s.Signals.Send(s.t.Context(), s.partition, given, 0)

@@ -20,7 +20,7 @@ func (e *Engine) Beat() { e.beat() }
 
 // Kept is what an engine holds.
 type Kept struct {
-	Logs, Entries, Bytes, Keys, Tickets int
+	Logs, Entries, Bytes, Keys, Tickets, Signals int
 }
 
 // Kept counts what the engine holds, by walking over it.
@@ -34,6 +34,7 @@ func (e *Engine) Kept() Kept {
 		Bytes:   e.logs.bytes,
 		Keys:    len(e.keys.young) + len(e.keys.old),
 		Tickets: len(e.tickets.byID),
+		Signals: len(e.signals),
 	}
 	for n := e.logs.records.first; n != nil; n = n.after {
 		kept.Entries++

@@ -19,7 +19,7 @@ func (e *Engine) Send(ctx context.Context, partition backplane.Partition, messag
 	if err := e.refusal(ctx); err != nil {
 		return 0, fmt.Errorf("send signal: %w", err)
 	}
-	if keep >= time.Millisecond {
+	if keep >= time.Millisecond && len(message) > 0 {
 		if err := e.keep(string(message), keep); err != nil {
 			return 0, fmt.Errorf("send signal: %w", err)
 		}

@@ -118,6 +118,8 @@ func work(w *world, s *redistest.Server) error {
 	require.NoError(t, err)
 	_, err = e.Take(ctx, "ticket")
 	require.NoError(t, err)
+	_, err = e.Send(ctx, 0, []byte("signal"), time.Minute)
+	require.NoError(t, err)
 	ingestOne(w, s, e)
 	e.Leave([]event.LogName{topic("a")})
 	admin := s.Client()

@@ -183,7 +183,11 @@ func (e *Engine) again(ctx context.Context, attempt int, cause error) bool {
 // vouched for it takes no answer but from the server that relays: another one may know of events that the relay does not,
 // or know less.
 func (e *Engine) read(ctx context.Context, p *partition, i invocation) (reply, error) {
-	const patience = time.Second
+	return e.repeat(ctx, p, i, time.Second)
+}
+
+// repeat calls a function that may be called again, and does so for as long as patience allows.
+func (e *Engine) repeat(ctx context.Context, p *partition, i invocation, patience time.Duration) (reply, error) {
 	tries, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for attempt := 0; ; attempt++ {

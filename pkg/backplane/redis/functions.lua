@@ -517,7 +517,8 @@ local function signal(keys, argv)
     if not last and redis.call('HLEN', p.base .. 'kept') >= tonumber(argv[4]) and #remaining(p) >= tonumber(argv[4]) then
       return {header(p), 'full'}
     end
-    if not last or tonumber(last) < p.clock + keep then redis.call('HSET', p.base .. 'kept', message, string.format('%.0f', p.clock + keep)) end
+    -- Written in any case: replicas confirm what was written on the connection that waits for them.
+    redis.call('HSET', p.base .. 'kept', message, string.format('%.0f', math.max(p.clock + keep, tonumber(last or 0))))
   end
   return {header(p), redis.call(relay, p.base .. 'signals', 'signal ' .. message)}
 end

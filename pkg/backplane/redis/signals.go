@@ -16,7 +16,8 @@ const (
 	signalPrefix = "signal "
 )
 
-// Send relays a message to all nodes, and keeps it for those to come. It is tried again for about a second.
+// Send relays a message to all nodes, and keeps it for those to come. It is tried again for as long as a publish is, and what
+// is kept reaches as many replicas.
 func (e *Engine) Send(ctx context.Context, number backplane.Partition, message []byte, keep time.Duration) (nodes int, err error) {
 	if e.isClosed() {
 		return 0, fmt.Errorf("send signal: %w", backplane.ErrClosed)
@@ -25,10 +26,14 @@ func (e *Engine) Send(ctx context.Context, number backplane.Partition, message [
 		return 0, fmt.Errorf("send signal: %w", err)
 	}
 	p := e.partitions[number]
-	r, err := e.read(ctx, p, invocation{
+	i := invocation{
 		function: functionSignal, keys: []string{p.names.head, p.names.kept},
 		args: []any{e.settings, message, max(0, keep.Milliseconds()), backplane.MaxKeptSignals},
-	})
+	}
+	if keep > 0 && e.config.Acknowledge == AcknowledgeReplica {
+		i.replicas = e.config.Replicas
+	}
+	r, err := e.repeat(ctx, p, i, e.config.PublishTimeout)
 	if err != nil {
 		return 0, fmt.Errorf("send signal: %w", err)
 	}
