@@ -34,7 +34,7 @@ func NewDevelopment(insecure bool, origins []string, store backplane.Tickets) De
 }
 
 // Reader returns the principal that the request's ticket stands for, or that it names. A ticket is used up, except by HEAD.
-// The error wraps ErrForbidden, ErrTicket, ErrRefused, or event.ErrInvalid where a name is none.
+// The error wraps ErrForbidden, ErrTicket, or event.ErrInvalid where a name is none.
 func (d Development) Reader(r *http.Request) (Principal, error) {
 	if !hasTicket(r) {
 		return d.TicketHolder(r)
@@ -42,11 +42,7 @@ func (d Development) Reader(r *http.Request) (Principal, error) {
 	if err := d.guard(r); err != nil {
 		return Principal{}, err
 	}
-	p, err := d.tickets.redeem(r)
-	if err != nil {
-		return Principal{}, err
-	}
-	return d.unlessRefused(p)
+	return d.tickets.redeem(r)
 }
 
 // Publisher returns the principal that the request names.
@@ -59,13 +55,6 @@ func (d Development) TicketHolder(r *http.Request) (Principal, error) {
 		return Principal{}, err
 	}
 	p.Subscribe, p.Publish = All(), All()
-	return d.unlessRefused(p)
-}
-
-func (d Development) unlessRefused(p Principal) (Principal, error) {
-	if d.Refused(p) {
-		return Principal{}, fmt.Errorf("%w: an administrator has logged this reader out", ErrRefused)
-	}
 	return p, nil
 }
 
@@ -79,11 +68,8 @@ func (Development) Verify(context.Context, string) (Principal, error) {
 	return Principal{}, invalidf("the node is in development mode, and knows no tokens; set auth.secret or auth.issuers")
 }
 
-// Refuse takes credentials back.
-func (d Development) Refuse(rule Refusal) { d.refusals.Add(rule) }
-
-// Refused reports whether the principal has been refused.
-func (d Development) Refused(p Principal) bool { return d.refusals.Refused(p) }
+// Refused is always false: there are no tokens to be taken back, and nobody could get a new one to be let in again.
+func (Development) Refused(Principal) bool { return false }
 
 // Refusals returns what is refused.
 func (d Development) Refusals() *Refusals { return d.refusals }

@@ -132,16 +132,19 @@ func settings(c *Config) []setting {
 }
 
 func authSettings(c *Auth) []setting {
-	secret := text("auth.secret", &c.Secret, checkSecret, "Signs readers' tokens (HS256), 32 to 512 bytes: `openssl rand -hex 32` makes one. Their issuer and audience are `pushstream`. Empty for none.")
+	secret := text("auth.secret", &c.Secret, unchecked[Secret], "Signs readers' tokens (HS256), 32 to 512 bytes: `openssl rand -hex 32` makes one. Their issuer and audience are `pushstream`. Empty for none.")
 	return []setting{
 		secret,
 		items("auth.issuers", &c.Issuers, "Whose tokens count besides: [their fields](authentication.md#issuers). In the environment and on the command line it is JSON."),
 		items("auth.keys", &c.Keys, "Publishers' keys: [their fields](authentication.md#publishers-keys). In the environment and on the command line it is JSON."),
-		text("auth.cookie", &c.Cookie, checkCookie, "Name of the cookie that may carry a reader's token, sent by pages of this origin and of `cors.origins`. Empty for none."),
+		text("auth.cookie", &c.Cookie, unchecked[string], "Name of the cookie that may carry a reader's token, sent by pages of this origin and of `cors.origins`. Empty for none."),
 		duration("auth.clock_skew", &c.ClockSkew, span[time.Duration]{most: 5 * time.Minute},
 			"How far the clocks of issuers may be off; 0s for not at all."),
 	}
 }
+
+// unchecked leaves it to Config.checkAuth.
+func unchecked[T any](T) error { return nil }
 
 // items is a list of things that have fields.
 func items[T any](key string, at *[]T, about string) setting {

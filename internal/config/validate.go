@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -29,7 +28,24 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf("%s: %w", s.key, err))
 		}
 	}
-	return errors.Join(append(faults, c.AuthConfig().Validate(), c.checkExposure(), c.checkSizes(), c.checkTimes())...)
+	return errors.Join(append(faults, c.checkAuth(faults), c.checkExposure(), c.checkSizes(), c.checkTimes())...)
+}
+
+// checkAuth returns the faults of authentication, those of settings excepted that have been found already.
+func (c Config) checkAuth(found []error) error {
+	err := c.AuthConfig().Validate()
+	if err == nil {
+		return nil
+	}
+	var faults []error
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		key, _, _ := strings.Cut(line, ":")
+		known := func(fault error) bool { return strings.HasPrefix(fault.Error(), key+":") }
+		if !slices.ContainsFunc(found, known) {
+			faults = append(faults, errors.New(line))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // AuthConfig returns what authentication works with.
@@ -40,18 +56,6 @@ func (c Config) AuthConfig() auth.Config {
 	return a
 }
 
-// checkSecret leaves the length to the check of all of auth.
-func checkSecret(Secret) error { return nil }
-
-func checkCookie(name string) error {
-	if name == "" {
-		return nil
-	}
-	if err := (&http.Cookie{Name: name, Value: "v"}).Valid(); err != nil { // RFC 6265, section 4.1.1
-		return fmt.Errorf("%s is not a cookie's name", event.Quote(name))
-	}
-	return nil
-}
 
 // checkExposure refuses listeners that let in who should not be.
 func (c Config) checkExposure() error {
