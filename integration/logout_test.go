@@ -65,7 +65,7 @@ func (n *node) watch(t *testing.T, query string, header http.Header) *watching {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.URL+"/events?"+query, http.NoBody)
 	require.NoError(t, err)
 	request.Header = header
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request) //nolint:bodyclose // the reading goroutine closes it
 	require.NoError(t, err)
 	if response.StatusCode != http.StatusOK {
 		body, err := io.ReadAll(response.Body)

@@ -91,7 +91,7 @@ func incomplete(body []byte) error {
 		Complete *bool `json:"complete"`
 	}
 	if err := json.Unmarshal(body, &answer); err == nil && answer.Complete != nil && !*answer.Complete {
-		return exit{exitUnavailable, errors.New("some node has not answered; do it again")}
+		return exit{code: exitUnavailable, error: errors.New("some node has not answered; do it again")}
 	}
 	return nil
 }
@@ -120,8 +120,8 @@ func (p program) send(ctx context.Context, c *cobra.Command, r request) ([]byte,
 	}
 	var body io.Reader = http.NoBody
 	if r.body != nil {
-		encoded, err := json.Marshal(r.body)
-		if err != nil {
+		var encoded []byte
+		if encoded, err = json.Marshal(r.body); err != nil {
 			return nil, fmt.Errorf("encode request: %w", err)
 		}
 		body = bytes.NewReader(encoded)
@@ -147,12 +147,12 @@ func answerTo(r *http.Request) ([]byte, error) {
 	}
 	response, err := client.Do(r)
 	if err != nil {
-		return nil, exit{exitUnavailable, fmt.Errorf("ask the node: %w", err)}
+		return nil, exit{code: exitUnavailable, error: fmt.Errorf("ask the node: %w", err)}
 	}
 	defer response.Body.Close() //nolint:errcheck // it has been read
 	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
 	if err != nil {
-		return nil, exit{exitUnavailable, fmt.Errorf("ask the node: %w", err)}
+		return nil, exit{code: exitUnavailable, error: fmt.Errorf("ask the node: %w", err)}
 	}
 	if response.StatusCode < http.StatusMultipleChoices {
 		return body, nil
@@ -171,7 +171,7 @@ func answerTo(r *http.Request) ([]byte, error) {
 	case http.StatusServiceUnavailable:
 		code = exitUnavailable
 	}
-	return nil, exit{code, fmt.Errorf("the node answers: %s", detail)}
+	return nil, exit{code: code, error: fmt.Errorf("the node answers: %s", detail)}
 }
 
 // who adds the flags that name a reader.

@@ -99,7 +99,7 @@ func (p program) examine(ctx context.Context, cfg doctor.Config, o doctorOptions
 	}
 	switch {
 	case !r.Reached:
-		return exit{exitUnavailable, errors.New("no node could be reached")}
+		return exit{code: exitUnavailable, error: errors.New("no node could be reached")}
 	case r.Level == doctor.Fault:
 		return failure(errors.New("the path has faults"))
 	default:

@@ -40,15 +40,16 @@ type program struct {
 
 // exit is an error with an exit code of its own. All other errors are the caller's: exitUsage.
 type exit struct {
-	code int
 	error
+
+	code int
 }
 
 // Unwrap returns the error.
 func (e exit) Unwrap() error { return e.error }
 
 // failure is the exit of something that was begun, and failed.
-func failure(err error) error { return exit{exitFailure, err} }
+func failure(err error) error { return exit{code: exitFailure, error: err} }
 
 // main runs the command line and returns the exit code. Each fault is one line on standard error.
 func (p program) main(ctx context.Context, args []string) int {

@@ -109,7 +109,7 @@ func (p program) publishOne(ctx context.Context, o *publisher, args []string) er
 // again says what to do where it is not known what became of an event.
 func again(err error, key string) error {
 	if o, known := errors.AsType[exit](err); known && o.code == exitUnavailable {
-		return exit{o.code, fmt.Errorf("%w; to publish it again: --key %s", o.error, key)}
+		return exit{code: o.code, error: fmt.Errorf("%w; to publish it again: --key %s", o.error, key)}
 	}
 	return err
 }

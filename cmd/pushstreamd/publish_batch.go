@@ -51,7 +51,7 @@ func (p program) publishLines(ctx context.Context, o *publisher, args []string) 
 			return err
 		}
 		if codeOf(b.worst) >= exitForbidden {
-			return exit{codeOf(b.worst), fmt.Errorf("%d events were not stored, and nothing behind line %d was tried", b.failed, number)}
+			return exit{code: codeOf(b.worst), error: fmt.Errorf("%d events were not stored, and nothing behind line %d was tried", b.failed, number)}
 		}
 	}
 	if err = b.publish(ctx); err != nil {
@@ -61,7 +61,7 @@ func (p program) publishLines(ctx context.Context, o *publisher, args []string) 
 		return failure(fmt.Errorf("read standard input: %w", err))
 	}
 	if b.failed > 0 {
-		return exit{codeOf(b.worst), fmt.Errorf("%d events were not stored", b.failed)}
+		return exit{code: codeOf(b.worst), error: fmt.Errorf("%d events were not stored", b.failed)}
 	}
 	return nil
 }

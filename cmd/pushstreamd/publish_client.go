@@ -78,12 +78,12 @@ func (p program) variable(name string) (value string) {
 func answered(err error) error {
 	switch refused, byServer := errors.AsType[*client.Error](err); {
 	case errors.Is(err, client.ErrUnauthorized), errors.Is(err, client.ErrForbidden), errors.Is(err, client.ErrRevoked):
-		return exit{exitForbidden, err}
+		return exit{code: exitForbidden, error: err}
 	case errors.Is(err, client.ErrUnavailable), errors.Is(err, client.ErrRateLimited), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return exit{exitUnavailable, err}
+		return exit{code: exitUnavailable, error: err}
 	case errors.Is(err, client.ErrInvalid) && (!byServer || refused == nil):
 		return err // it was not even sent
 	default:
-		return exit{exitFailure, err}
+		return exit{code: exitFailure, error: err}
 	}
 }

@@ -103,7 +103,7 @@ func (p program) follow(ctx context.Context, o *tailing) error {
 	case !errors.Is(err, errEnough):
 		return answered(err)
 	case !news.wasOpen():
-		return exit{exitUnavailable, fmt.Errorf("no stream could be opened within %v", o.timeout)}
+		return exit{code: exitUnavailable, error: fmt.Errorf("no stream could be opened within %v", o.timeout)}
 	case seen < o.count:
 		return failure(fmt.Errorf("there were %d events within %v", seen, o.timeout))
 	}

@@ -34,20 +34,20 @@ func TestAnyNodeListsAUsersConnections(t *testing.T) {
 		nodes[1].connect(t, "2", "default", "alice", "t", time.Now())
 		nodes[1].connect(t, "3", "default", "bob", "t", time.Now())
 		nodes[1].connect(t, "4", "acme", "alice", "t", time.Now())
-		list, total, complete, err := nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:alice"))
+		all, err := nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:alice"))
 		require.NoError(t, err)
-		require.True(t, complete)
-		require.Equal(t, 2, total)
+		require.True(t, all.Complete)
+		require.Equal(t, 2, all.Total)
 		require.Equal(t, []admin.Connection{
-			{Node: "a", Connection: "1", User: "alice", Address: "192.0.2.1", Opened: list[0].Opened, Targets: []string{"all", "user:alice", "topic:news"}, State: "live"},
-			{Node: "b", Connection: "2", User: "alice", Address: "192.0.2.1", Opened: list[1].Opened, Targets: []string{"all", "user:alice", "topic:news"}, State: "live"},
-		}, list)
+			{Node: "a", Connection: "1", User: "alice", Address: "192.0.2.1", Opened: all.List[0].Opened, Targets: []string{"all", "user:alice", "topic:news"}, State: "live"},
+			{Node: "b", Connection: "2", User: "alice", Address: "192.0.2.1", Opened: all.List[1].Opened, Targets: []string{"all", "user:alice", "topic:news"}, State: "live"},
+		}, all.List)
 
-		list, total, complete, err = nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:nobody"))
+		all, err = nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:nobody"))
 		require.NoError(t, err)
-		require.True(t, complete)
-		require.Zero(t, total)
-		require.NotNil(t, list, "an empty list, not null")
+		require.True(t, all.Complete)
+		require.Zero(t, all.Total)
+		require.NotNil(t, all.List, "an empty list, not null")
 	})
 }
 
@@ -58,12 +58,12 @@ func TestALongAnswerFitsIntoASignal(t *testing.T) {
 		for i := range 300 {
 			nodes[0].connect(t, strconv.Itoa(i)+strings.Repeat("x", 1000), "default", "alice", "t", time.Now())
 		}
-		list, total, complete, err := nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:alice"))
+		all, err := nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:alice"))
 		require.NoError(t, err)
-		require.True(t, complete)
-		require.Equal(t, 300, total)
-		require.NotEmpty(t, list)
-		require.Less(t, len(list), 100)
+		require.True(t, all.Complete)
+		require.Equal(t, 300, all.Total)
+		require.NotEmpty(t, all.List)
+		require.Less(t, len(all.List), 100)
 	})
 }
 
@@ -73,10 +73,10 @@ func TestANodeThatDoesNotAnswerIsTold(t *testing.T) {
 		nodes[1].mute = true
 		nodes[0].connect(t, "1", "default", "alice", "t", time.Now())
 		start := time.Now()
-		_, total, complete, err := nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:alice"))
+		all, err := nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:alice"))
 		require.NoError(t, err)
-		require.False(t, complete)
-		require.Equal(t, 1, total)
+		require.False(t, all.Complete)
+		require.Equal(t, 1, all.Total)
 		require.Equal(t, 2*time.Second, time.Since(start))
 	})
 }

@@ -58,21 +58,31 @@ func (a *Admin) Nodes(ctx context.Context) (nodes []Node, complete bool, err err
 	return nodes, complete, nil
 }
 
-// Connections returns the streams that read a log, the first hundred of each node, and the number of all.
-func (a *Admin) Connections(ctx context.Context, log event.LogName) (list []Connection, total int, complete bool, err error) {
+// Connections are streams of all nodes.
+type Connections struct {
+	// List has the first hundred of each node, by node and age.
+	List []Connection `json:"connections"`
+	// Total counts all of them.
+	Total int `json:"total"`
+	// Complete says that all nodes have answered.
+	Complete bool `json:"complete"`
+}
+
+// Connections returns the streams that read a log.
+func (a *Admin) Connections(ctx context.Context, log event.LogName) (Connections, error) {
 	answers, complete, err := a.ask(ctx, log.Tenant, ask{Connections: nameOf(log)})
 	if err != nil {
-		return nil, 0, false, err
+		return Connections{}, err
 	}
-	list = []Connection{}
+	all := Connections{List: []Connection{}, Complete: complete}
 	for _, given := range answers {
-		list = append(list, given.Connections...)
-		total += given.Total
+		all.List = append(all.List, given.Connections...)
+		all.Total += given.Total
 	}
-	slices.SortFunc(list, func(x, y Connection) int {
+	slices.SortFunc(all.List, func(x, y Connection) int {
 		return cmp.Or(cmp.Compare(x.Node, y.Node), x.Opened.Compare(y.Opened), cmp.Compare(x.Connection, y.Connection))
 	})
-	return list, total, complete, nil
+	return all, nil
 }
 
 // End ends all streams that read a log, which may come back, and returns how many they were.

@@ -53,7 +53,7 @@ type App struct {
 	asking  sync.Once
 	started time.Time
 	admins  *admin.Admin
-	forget  func() // ends what authentication does in the background
+	gate    gate
 }
 
 // New wires a node. It starts nothing and holds nothing that must be closed.
@@ -74,50 +74,45 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 		return nil, fmt.Errorf("make broker: %w", err)
 	}
 	a := &App{started: time.Now(), cfg: cfg, log: log, engine: e, broker: b, health: httpapi.NewHealth(readiness{b, e}), failed: make(chan error, 3), asked: make(chan struct{})}
-	who, forget, err := newAuthenticator(cfg, e, log)
+	a.gate, err = newGate(cfg, e, log)
 	if err != nil {
 		return nil, err
 	}
-	a.forget = forget
 	a.admins = admin.New(admin.Config{
-		Self: a.self, Partitions: e.partitions, Broker: b, Logs: e, Signals: e, Refusals: who.Refusals(),
+		Self: a.self, Partitions: e.partitions, Broker: b, Logs: e, Signals: e, Refusals: a.gate.refusals,
 	}, log)
 	b.OnSignal(a.admins.Signal)
-	a.api = httpapi.New(apiConfig(cfg), b, who, a.health, log, m)
+	a.api = httpapi.New(apiConfig(cfg), b, a.gate, a.health, log, m)
 	a.public = a.server(a.api.Handler())
 	a.sockets = newSockets(cfg.Limits.Connections+cfg.Limits.OtherConnections, m)
 	a.sockets.watch(a.public)
 	a.admin = a.server(httpapi.Admin(httpapi.AdminConfig{
-		Token: string(cfg.AdminToken), Health: a.health, Metrics: m.Handler(), All: a.admins, Verify: who.Verify, Drain: a.askDrain,
+		Token: string(cfg.AdminToken), Health: a.health, Metrics: m.Handler(), All: a.admins, Verify: a.gate.verify, Drain: a.askDrain,
 	}, log))
 	return a, nil
 }
 
-// authenticator is who says whom a request speaks for: with what the configuration says, or in development mode.
-type authenticator interface {
-	Reader(r *http.Request) (auth.Principal, error)
-	Publisher(r *http.Request) (auth.Principal, error)
-	TicketHolder(r *http.Request) (auth.Principal, error)
-	Ticket(ctx context.Context, p auth.Principal) (id string, age time.Duration, err error)
-	Verify(ctx context.Context, token string) (auth.Principal, error)
-	Refused(p auth.Principal) bool
-	Refusals() *auth.Refusals
-	AllowsOrigin(origin string) bool
-	Credentials() bool
+// gate is who says whom a request speaks for: with what the configuration says, or in development mode.
+type gate struct {
+	httpapi.Authenticator
+
+	verify   func(ctx context.Context, token string) (auth.Principal, error)
+	refusals *auth.Refusals
+	close    func() // ends what goes on in the background
 }
 
-// newAuthenticator returns who the configuration asks for. It reads the files that hold keys.
-// forget is called when nobody needs it any more.
-func newAuthenticator(cfg config.Config, e engine, log *slog.Logger) (who authenticator, forget func(), err error) {
+// newGate returns what the configuration asks for. It reads the files that hold keys.
+func newGate(cfg config.Config, e engine, log *slog.Logger) (gate, error) {
 	c := cfg.AuthConfig()
 	if !c.Enabled() {
-		return auth.NewDevelopment(cfg.InsecureDev, cfg.CORS.Origins, e), func() {}, nil
+		d := auth.NewDevelopment(cfg.InsecureDev, cfg.CORS.Origins, e)
+		return gate{d, d.Verify, d.Refusals(), func() {}}, nil
 	}
-	tokens, err := auth.New(c, e, log)
+	t, err := auth.New(c, e, log)
 	if err != nil {
-		return nil, nil, fmt.Errorf("configure authentication: %w", err)
+		return gate{}, fmt.Errorf("configure authentication: %w", err)
 	}
-	return tokens, tokens.Close, nil
+	return gate{t, t.Verify, t.Refusals(), t.Close}, nil
 }
 
 func version() string {
@@ -203,7 +198,7 @@ func (a *App) start(ctx context.Context) (err error) {
 		}
 	}
 	a.running.add("backplane", func(context.Context) error { return a.engine.close() })
-	a.running.add("authentication", func(context.Context) error { a.forget(); return nil })
+	a.running.add("authentication", func(context.Context) error { a.gate.close(); return nil })
 	a.running.add("streams", func(ctx context.Context) error { return ignoreEnded(a.api.Wait(ctx)) })
 	a.background(ctx, "administration", a.admins.Run)
 	a.runBroker(ctx)

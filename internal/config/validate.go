@@ -56,7 +56,6 @@ func (c Config) AuthConfig() auth.Config {
 	return a
 }
 
-
 // checkExposure refuses listeners that let in who should not be.
 func (c Config) checkExposure() error {
 	var faults []error

@@ -62,7 +62,7 @@ func (e *evidence) noStream() string {
 		return "nobody has answered"
 	case r.has(kindHello):
 		return ""
-	case r.answered.IsZero() || r.isStream() && !r.over() && !r.has(kindBye):
+	case r.answered.IsZero() && r.reply.err == nil || r.isStream() && !r.over() && !r.has(kindBye):
 		return "no block has come: see buffering"
 	default:
 		return "there is no stream: see answer"

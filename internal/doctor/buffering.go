@@ -44,19 +44,15 @@ func (e *evidence) buffering() Finding {
 
 // delays judges the events that were published; without any, the pings.
 func (e *evidence) delays(f Finding) Finding {
-	t := e.trial
-	if len(t.sent) > 0 && len(arrivals(t.plain)) == 0 && e.queryPasses() == stripped {
-		t.sent, e.trial.sent = nil, nil
-		e.trial.untold = "no topic reaches the node: see headers"
+	events, untold := e.published()
+	f.Figures = map[string]int64{"events_sent": int64(len(events))}
+	if len(events) == 0 {
+		return e.pings(f, untold)
 	}
-	f.Figures = map[string]int64{"events_sent": int64(len(t.sent))}
-	if len(t.sent) == 0 {
-		return e.pings(f)
-	}
-	came := arrivals(t.plain)
+	came := arrivals(e.trial.plain)
 	var delays []time.Duration
 	var at []time.Time
-	for i, s := range t.sent {
+	for i, s := range events {
 		if when, arrived := came[i+1]; arrived {
 			delays, at = append(delays, when.Sub(s.at)), append(at, when)
 		}
@@ -71,21 +67,29 @@ func (e *evidence) delays(f Finding) Finding {
 	lumped := lumps(at)
 	f.Figures["lumped"] = int64(lumped)
 	f.Level = OK
-	f.Measured = fmt.Sprintf("%d of %d events came, after %s (median) to %s", len(delays), len(t.sent), round(median), round(most))
+	f.Measured = fmt.Sprintf("%d of %d events came, after %s (median) to %s", len(delays), len(events), round(median), round(most))
 	late, _ := e.pingsLate()
 	switch {
-	case len(delays) < len(t.sent) && most <= soon && !late:
+	case len(delays) < len(events) && most <= soon && !late:
 		f.Level, f.Cure = Fault, shareCure()
 		f.Measured += "; the others never, although pings did: " + unshared
 	case most > soon && lumped > 0:
 		f.Level = Fault
 		f.Measured += fmt.Sprintf(", %d of them in lumps", lumped)
-	case median > soon, len(delays) < len(t.sent):
+	case median > soon, len(delays) < len(events):
 		f.Level = Fault
 	case most > soon:
 		f.Level = Warning
 	}
 	return f
+}
+
+// published returns the events that should have come, or why there are none.
+func (e *evidence) published() (events []sent, untold string) {
+	if len(arrivals(e.trial.plain)) == 0 && e.queryPasses() == stripped {
+		return nil, "the topic does not reach the node: see headers"
+	}
+	return e.trial.sent, e.trial.untold
 }
 
 // noneArrived tells a proxy that holds everything back from nodes that do not know of each other.
@@ -104,8 +108,8 @@ func shareCure() []Cure {
 	return []Cure{{pushstream, doSet, "redis: redis://redis.example:6379", "the settings of every node: the same Redis"}}
 }
 
-// lumps counts events that came together with the one before: each was published only when that had come, or had had a
-// second to.
+// lumps counts events that came together with the one before: each was published only when that had come, or a second
+// later.
 func lumps(at []time.Time) int {
 	const together = 20 * time.Millisecond
 	n := 0
@@ -118,11 +122,11 @@ func lumps(at []time.Time) int {
 }
 
 // pings judges when nothing could be published.
-func (e *evidence) pings(f Finding) Finding {
+func (e *evidence) pings(f Finding, untold string) Finding {
 	late, longest := e.pingsLate()
 	f.Figures["silence_ms"] = longest.Milliseconds()
 	f.Level = OK
-	f.Measured = fmt.Sprintf("the longest silence was %s, with a heartbeat of %s (no events were published: %s)", round(longest), round(e.heartbeat()), e.trial.untold)
+	f.Measured = fmt.Sprintf("the longest silence was %s, with a heartbeat of %s (no events were published: %s)", round(longest), round(e.heartbeat()), untold)
 	if late {
 		f.Level = Fault
 	}

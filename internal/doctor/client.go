@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -81,7 +82,9 @@ func (r reply) mediaType() string {
 }
 
 // isNodes reports whether the answer comes from a node: no proxy writes problems.
-func (r reply) isNodes() bool { return r.err == nil && (r.status == http.StatusOK || r.mediaType() == problemJSON) }
+func (r reply) isNodes() bool {
+	return r.err == nil && (r.status == http.StatusOK || r.mediaType() == problemJSON)
+}
 
 // gateway reports whether a proxy says that it reaches nobody.
 func (r reply) gateway() bool {
@@ -112,15 +115,13 @@ func (p *prober) request(ctx context.Context, method string, query url.Values, h
 	if p.cfg.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+p.cfg.Token)
 	}
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	return r, nil
 }
 
-// short makes a request whose answer comes at once.
-func (p *prober) short(ctx context.Context, method string, query url.Values, header http.Header) reply {
-	r, err := p.request(ctx, method, query, header)
+// head asks with HEAD, which is answered at once as GET would be, and uses nothing up.
+func (p *prober) head(ctx context.Context, query url.Values, header http.Header) reply {
+	r, err := p.request(ctx, http.MethodHead, query, header)
 	if err != nil {
 		return reply{err: err}
 	}

@@ -59,19 +59,20 @@ func codingOf(r record) string {
 // it knows only when bytes came.
 func (e *evidence) packedAtOnce() bool {
 	packed := e.trial.packed
+	events, _ := e.published()
 	if len(packed.blocks) == 0 {
 		if len(packed.reads) == 0 || packed.reads[0].Sub(packed.asked) > soon {
 			return false
 		}
 		last := packed.reads[len(packed.reads)-1]
-		return len(e.trial.sent) == 0 || last.After(e.trial.sent[len(e.trial.sent)-1].at)
+		return len(events) == 0 || last.After(events[len(events)-1].at)
 	}
 	if packed.blocks[0].at.Sub(packed.asked) > soon {
 		return false
 	}
 	came := arrivals(packed)
 	late := time.Duration(0)
-	for i, s := range e.trial.sent {
+	for i, s := range events {
 		when, arrived := came[i+1]
 		if !arrived {
 			return false

@@ -102,10 +102,10 @@ func (r Report) count(level Level) int {
 func worst(findings []Finding) Level {
 	level := OK
 	for _, f := range findings {
-		switch {
-		case f.Level == Fault:
+		if f.Level == Fault {
 			return Fault
-		case f.Level == Warning:
+		}
+		if f.Level == Warning {
 			level = Warning
 		}
 	}

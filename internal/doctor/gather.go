@@ -45,8 +45,9 @@ type evidence struct {
 
 // sized is the answer to a credential of a size.
 type sized struct {
-	bytes int
 	reply
+
+	bytes int
 }
 
 // sent is an event that was published.
@@ -70,12 +71,12 @@ func (e *evidence) heartbeat() time.Duration {
 }
 
 // path returns who is on the way.
-func (e *evidence) path() path { return pathOf(e.head.header, e.idle.reply.header) }
+func (e *evidence) path() *path { return pathOf(e.head.header, e.idle.reply.header) }
 
 // gather looks at the path.
 func (p *prober) gather(ctx context.Context) *evidence {
 	e := &evidence{cfg: p.cfg}
-	e.head = p.short(ctx, http.MethodHead, topics(p.cfg.Topics...), nil)
+	e.head = p.head(ctx, topics(p.cfg.Topics...), nil)
 	if e.head.err != nil {
 		return e
 	}
@@ -91,7 +92,9 @@ func (p *prober) gather(ctx context.Context) *evidence {
 	}
 	if opened {
 		group.Go(func() { e.trial = p.try(ctx) })
-		group.Go(func() { e.byHeader = p.comeBack(ctx, topics(p.cfg.Topics...), http.Header{"Last-Event-Id": {first.id}}) })
+		group.Go(func() {
+			e.byHeader = p.comeBack(ctx, topics(p.cfg.Topics...), http.Header{"Last-Event-Id": {first.id}})
+		})
 		group.Go(func() {
 			query := topics(p.cfg.Topics...)
 			query.Set("lastEventId", first.id)
@@ -183,7 +186,7 @@ func arrivals(r record) map[int]time.Time {
 func (p *prober) target(ctx context.Context) (names []string, target, untold string) {
 	own := "doctor-" + p.nonce
 	names = append([]string{own}, p.cfg.Topics...)
-	if r := p.short(ctx, http.MethodHead, topics(names...), nil); r.err == nil && r.status == http.StatusOK {
+	if r := p.head(ctx, topics(names...), nil); r.err == nil && r.status == http.StatusOK {
 		return names, "topic:" + own, ""
 	}
 	if len(p.cfg.Topics) > 0 {
@@ -194,11 +197,11 @@ func (p *prober) target(ctx context.Context) (names []string, target, untold str
 
 // headers asks with long headers. Smaller credentials are tried as long as larger ones are refused.
 func (p *prober) headers(ctx context.Context) (cursor reply, tokens []sized) {
-	cursor = p.short(ctx, http.MethodHead, nil, http.Header{"Last-Event-Id": {strings.Repeat("a", longCursor)}})
+	cursor = p.head(ctx, nil, http.Header{"Last-Event-Id": {strings.Repeat("a", longCursor)}})
 	const scheme = "Bearer "
 	for _, size := range []int{maxToken, maxToken / 2, maxToken / 4, 64} {
 		header := http.Header{"Authorization": {scheme + noise(size-len(scheme))}}
-		one := sized{size, p.short(ctx, http.MethodHead, nil, header)}
+		one := sized{p.head(ctx, nil, header), size}
 		tokens = append(tokens, one)
 		if !one.refusedForSize() {
 			break
@@ -229,5 +232,5 @@ func (p *prober) crossOrigin(ctx context.Context) (preflight, answer reply) {
 		return reply{err: err}, reply{err: err}
 	}
 	r.Header.Del("Authorization") // a browser sends none, so nobody on the way may want one
-	return p.do(r), p.short(ctx, http.MethodHead, topics(p.cfg.Topics...), http.Header{"Origin": {p.cfg.Origin}})
+	return p.do(r), p.head(ctx, topics(p.cfg.Topics...), http.Header{"Origin": {p.cfg.Origin}})
 }

@@ -20,8 +20,8 @@ type path struct {
 	known []string // nginx, haproxy, caddy, as far as they are among the names
 }
 
-func pathOf(headers ...http.Header) path {
-	var p path
+func pathOf(headers ...http.Header) *path {
+	p := new(path)
 	for _, h := range headers {
 		for _, field := range []string{"Server", "Via"} {
 			for _, value := range h.Values(field) {
@@ -46,7 +46,7 @@ func (p *path) add(name string) {
 }
 
 // String returns the names for a sentence.
-func (p path) String() string {
+func (p *path) String() string {
 	if len(p.names) == 0 {
 		return "nobody on the way names itself"
 	}
@@ -54,7 +54,7 @@ func (p path) String() string {
 }
 
 // cure returns the cures for who is on the way; where nobody is known, all.
-func (p path) cure(all ...Cure) []Cure {
+func (p *path) cure(all ...Cure) []Cure {
 	if len(p.known) == 0 {
 		return all
 	}

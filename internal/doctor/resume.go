@@ -16,9 +16,10 @@ func (e *evidence) resume() Finding {
 	f.Figures = map[string]int64{"nodes": int64(len(nodes))}
 	seen := fmt.Sprintf("; %d node(s) seen: %s", len(nodes), strings.Join(nodes, ", "))
 	for _, way := range []struct {
-		name string
 		record
-	}{{"Last-Event-ID", e.byHeader}, {"lastEventId", e.byQuery}} {
+
+		name string
+	}{{e.byHeader, "Last-Event-ID"}, {e.byQuery, "lastEventId"}} {
 		gap, told := way.find(kindGap)
 		switch {
 		case resumedWith(way.record) != passes:

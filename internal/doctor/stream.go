@@ -93,7 +93,9 @@ func (r record) has(kind string) bool {
 func (r record) over() bool { return r.ended || r.reply.err != nil }
 
 // isStream reports whether the answer is an event stream.
-func (r record) isStream() bool { return r.reply.status == http.StatusOK && r.reply.mediaType() == eventStream }
+func (r record) isStream() bool {
+	return r.reply.status == http.StatusOK && r.reply.mediaType() == eventStream
+}
 
 // silences returns the longest time without a block from the first block on, and the one at the end.
 func (r record) silences() (longest, last time.Duration) {

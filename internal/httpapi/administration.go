@@ -20,7 +20,7 @@ import (
 // Administration is what an administrator may ask for and do, on all nodes.
 type Administration interface {
 	Nodes(ctx context.Context) (nodes []admin.Node, complete bool, err error)
-	Connections(ctx context.Context, log event.LogName) (list []admin.Connection, total int, complete bool, err error)
+	Connections(ctx context.Context, log event.LogName) (admin.Connections, error)
 	End(ctx context.Context, log event.LogName) (ended int, complete bool, err error)
 	EndConnection(ctx context.Context, tenant event.Tenant, connection string) (ended int, complete bool, err error)
 	Refuse(ctx context.Context, r auth.Refusal) (ended int, complete bool, err error)
@@ -128,11 +128,11 @@ func (k console) connections(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	list, total, complete, err := k.all.Connections(c.Request().Context(), log)
+	found, err := k.all.Connections(c.Request().Context(), log)
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, map[string]any{"connections": list, "total": total, "complete": complete})
+	return c.JSON(http.StatusOK, found)
 }
 
 func (k console) end(c echo.Context) error {
@@ -143,26 +143,26 @@ func (k console) end(c echo.Context) error {
 	if s.Token != "" || s.TokenID != "" || s.For != "" || s.Connection != "" && (s.User != "" || s.Session != "") {
 		return invalid("name one of user, session and connection, and perhaps a tenant")
 	}
-	var ended int
-	var complete bool
-	if s.Connection != "" {
-		tenant, err := s.tenant()
-		if err != nil {
-			return err
-		}
-		if ended, complete, err = k.all.EndConnection(c.Request().Context(), tenant, s.Connection); err != nil {
-			return err
-		}
-	} else {
-		log, err := s.reader()
-		if err != nil {
-			return err
-		}
-		if ended, complete, err = k.all.End(c.Request().Context(), log); err != nil {
-			return err
-		}
+	ended, complete, err := k.endOf(c.Request().Context(), s)
+	if err != nil {
+		return err
 	}
 	return c.JSON(http.StatusOK, map[string]any{"ended": ended, "complete": complete})
+}
+
+func (k console) endOf(ctx context.Context, s subject) (ended int, complete bool, err error) {
+	if s.Connection == "" {
+		log, err := s.reader()
+		if err != nil {
+			return 0, false, err
+		}
+		return k.all.End(ctx, log)
+	}
+	tenant, err := s.tenant()
+	if err != nil {
+		return 0, false, err
+	}
+	return k.all.EndConnection(ctx, tenant, s.Connection)
 }
 
 func (k console) logout(c echo.Context) error {
@@ -257,7 +257,11 @@ type logged struct {
 }
 
 func (k console) log(c echo.Context) error {
-	name, after, limit, err := logQuery(c.QueryParams())
+	name, err := logOf(c)
+	if err != nil {
+		return err
+	}
+	after, limit, err := pageOf(c.QueryParams())
 	if err != nil {
 		return err
 	}
@@ -278,23 +282,26 @@ func (k console) log(c echo.Context) error {
 	}{name.Target.String(), events, found.Head.String(), found.Gap, found.More})
 }
 
-func logQuery(query url.Values) (name event.LogName, after event.Position, limit int, err error) {
-	if name.Tenant, err = (subject{Tenant: query.Get("tenant")}).tenant(); err != nil {
-		return name, after, 0, err
+func logOf(c echo.Context) (name event.LogName, err error) {
+	if name.Tenant, err = (subject{Tenant: c.QueryParam("tenant")}).tenant(); err != nil {
+		return name, err
 	}
-	if name.Target, err = event.ParseTarget(query.Get("target")); err != nil {
-		return name, after, 0, err
-	}
+	name.Target, err = event.ParseTarget(c.QueryParam("target"))
+	return name, err
+}
+
+// pageOf says which part of a log is asked for.
+func pageOf(query url.Values) (after event.Position, limit int, err error) {
 	if id := query.Get("after"); id != "" {
 		if after, err = event.ParsePosition(id); err != nil {
-			return name, after, 0, fmt.Errorf("after: %w", err)
+			return after, 0, fmt.Errorf("after: %w", err)
 		}
 	}
 	limit = usualEvents
 	if text := query.Get("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > mostEvents {
-			return name, after, 0, invalid("limit: %s is not 1 to %d", event.Quote(text), mostEvents)
+			return after, 0, invalid("limit: %s is not 1 to %d", event.Quote(text), mostEvents)
 		}
 	}
-	return name, after, limit, nil
+	return after, limit, nil
 }

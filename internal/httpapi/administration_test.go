@@ -31,9 +31,9 @@ func (o *orders) Nodes(context.Context) ([]admin.Node, bool, error) {
 	return []admin.Node{{Name: "a", Version: "v", Ready: true, Connections: 3}}, true, o.err
 }
 
-func (o *orders) Connections(_ context.Context, log event.LogName) ([]admin.Connection, int, bool, error) {
+func (o *orders) Connections(_ context.Context, log event.LogName) (admin.Connections, error) {
 	o.last = "connections " + log.String()
-	return []admin.Connection{{Node: "a", Connection: "1", User: "alice", Targets: []string{"all"}, State: "live"}}, 1, true, o.err
+	return admin.Connections{List: []admin.Connection{{Node: "a", Connection: "1", User: "alice", Targets: []string{"all"}, State: "live"}}, Total: 1, Complete: true}, o.err
 }
 
 func (o *orders) End(_ context.Context, log event.LogName) (int, bool, error) {
@@ -156,11 +156,28 @@ func TestAdministrationOrders(t *testing.T) {
 func TestAdministrationRefusesWhatIsNotClear(t *testing.T) {
 	n, o, drained := newConsole(t)
 	for _, c := range []struct{ path, body string }{
-		{"/admin/end", ``}, {"/admin/end", `{}`}, {"/admin/end", `[]`}, {"/admin/end", `{"user":"a","session":"b"}`}, {"/admin/end", `{"user":"a","connection":"b"}`},
-		{"/admin/end", `{"usr":"a"}`}, {"/admin/end", `{"user":"a b"}`}, {"/admin/end", `{"user":"*"}`}, {"/admin/end", `{"user":"a"}{"user":"b"}`}, {"/admin/end", `{"user":"a","for":"1h"}`},
-		{"/admin/end", `{"tenant":"a/b","user":"a"}`}, {"/admin/logout", `{}`}, {"/admin/logout", `{"user":"a","for":"1000h"}`}, {"/admin/logout", `{"user":"a","for":"x"}`},
-		{"/admin/logout", `{"connection":"a"}`}, {"/admin/refuse", `{}`}, {"/admin/refuse", `{"token":"good","token_id":"x"}`}, {"/admin/refuse", `{"token":"bad"}`},
-		{"/admin/refuse", `{"user":"a"}`}, {"/admin/ready", `{}`}, {"/admin/ready", `{"ready":"yes"}`}, {"/admin/end", `{"user":"` + strings.Repeat("a", 20<<10) + `"}`},
+		{"/admin/end", ``},
+		{"/admin/end", `{}`},
+		{"/admin/end", `[]`},
+		{"/admin/end", `{"user":"a","session":"b"}`},
+		{"/admin/end", `{"user":"a","connection":"b"}`},
+		{"/admin/end", `{"usr":"a"}`},
+		{"/admin/end", `{"user":"a b"}`},
+		{"/admin/end", `{"user":"*"}`},
+		{"/admin/end", `{"user":"a"}{"user":"b"}`},
+		{"/admin/end", `{"user":"a","for":"1h"}`},
+		{"/admin/end", `{"tenant":"a/b","user":"a"}`},
+		{"/admin/logout", `{}`},
+		{"/admin/logout", `{"user":"a","for":"1000h"}`},
+		{"/admin/logout", `{"user":"a","for":"x"}`},
+		{"/admin/logout", `{"connection":"a"}`},
+		{"/admin/refuse", `{}`},
+		{"/admin/refuse", `{"token":"good","token_id":"x"}`},
+		{"/admin/refuse", `{"token":"bad"}`},
+		{"/admin/refuse", `{"user":"a"}`},
+		{"/admin/ready", `{}`},
+		{"/admin/ready", `{"ready":"yes"}`},
+		{"/admin/end", `{"user":"` + strings.Repeat("a", 20<<10) + `"}`},
 	} {
 		a := n.post(t, c.path, c.body)
 		require.GreaterOrEqual(t, a.status, 400, "%s %s", c.path, c.body)

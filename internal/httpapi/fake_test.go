@@ -58,9 +58,12 @@ func (noMetrics) PublishRefused(string)   {}
 // refuser is an authenticator that lets nobody in.
 type refuser struct{ err error }
 
-func (r refuser) Reader(*http.Request) (auth.Principal, error)       { return auth.Principal{}, r.err }
-func (r refuser) Publisher(*http.Request) (auth.Principal, error)    { return auth.Principal{}, r.err }
+func (r refuser) Reader(*http.Request) (auth.Principal, error) { return auth.Principal{}, r.err }
+
+func (r refuser) Publisher(*http.Request) (auth.Principal, error) { return auth.Principal{}, r.err }
+
 func (r refuser) TicketHolder(*http.Request) (auth.Principal, error) { return auth.Principal{}, r.err }
+
 func (r refuser) Ticket(context.Context, auth.Principal) (string, time.Duration, error) {
 	return "", 0, r.err
 }

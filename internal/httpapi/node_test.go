@@ -48,24 +48,13 @@ func testConfig() httpapi.Config {
 	}
 }
 
-// authenticator is what httpapi.New takes.
-type authenticator interface {
-	Reader(r *http.Request) (auth.Principal, error)
-	Publisher(r *http.Request) (auth.Principal, error)
-	TicketHolder(r *http.Request) (auth.Principal, error)
-	Ticket(ctx context.Context, p auth.Principal) (id string, age time.Duration, err error)
-	Refused(p auth.Principal) bool
-	AllowsOrigin(origin string) bool
-	Credentials() bool
-}
-
 // node is the public listener with a broker on the embedded engine behind it, on a real socket.
 type node struct {
 	url     string
 	client  *http.Client
 	broker  *broker.Broker
 	auth    *auth.Tokens // nil in development mode
-	serveAs func(t *testing.T, who authenticator)
+	serveAs func(t *testing.T, who httpapi.Authenticator)
 	health  *httpapi.Health
 	metrics *prometheus.Registry
 }
@@ -87,7 +76,7 @@ func newNode(t *testing.T, change ...func(*settings)) *node {
 	n.broker, err = broker.New(s.broker, engine, engine.Capabilities().Partitions, s.log, counters)
 	require.NoError(t, err)
 	n.health = httpapi.NewHealth(n.broker)
-	n.serveAs = func(t *testing.T, who authenticator) {
+	n.serveAs = func(t *testing.T, who httpapi.Authenticator) {
 		t.Helper()
 		n.serve(t, httpapi.New(s.api, n.broker, who, n.health, s.log, counters).Handler())
 	}

@@ -26,8 +26,14 @@ type core interface {
 	Ready() error
 }
 
-// authenticator says who a request speaks for.
-type authenticator interface {
+// Authenticator says who a request speaks for. It is safe for concurrent use.
+type Authenticator interface {
+	Principals
+	Origins
+}
+
+// Principals authenticates requests. Errors are those of package auth, or of the backplane where a ticket cannot be looked up.
+type Principals interface {
 	// Reader is for a stream. A ticket is used up, except by HEAD.
 	Reader(r *http.Request) (auth.Principal, error)
 	// Publisher is for publishing.
@@ -38,9 +44,13 @@ type authenticator interface {
 	Ticket(ctx context.Context, p auth.Principal) (id string, age time.Duration, err error)
 	// Refused reports whether the principal's credential has been taken back.
 	Refused(p auth.Principal) bool
+}
+
+// Origins says what pages may do.
+type Origins interface {
 	// AllowsOrigin reports whether scripts of a web origin may read answers.
 	AllowsOrigin(origin string) bool
-	// Credentials reports whether scripts may send cookies along.
+	// Credentials reports whether they may send cookies along.
 	Credentials() bool
 }
 
@@ -62,7 +72,7 @@ type Metrics interface {
 type API struct {
 	cfg       Config
 	core      core
-	auth      authenticator
+	auth      Authenticator
 	health    *Health
 	log       *slog.Logger
 	metrics   Metrics
@@ -75,7 +85,7 @@ type API struct {
 // New returns the public listener's API. It starts nothing.
 //
 //nolint:revive // one caller, the composition root, and each argument is another part of the node
-func New(cfg Config, c core, a authenticator, health *Health, log *slog.Logger, metrics Metrics) *API {
+func New(cfg Config, c core, a Authenticator, health *Health, log *slog.Logger, metrics Metrics) *API {
 	api := &API{cfg: cfg, core: c, auth: a, health: health, log: log, metrics: metrics}
 	api.admission = newAdmission(cfg.Connections, cfg.ConnectionsPerAddress)
 	api.users = newUsers(cfg.ConnectionsPerUser)

@@ -47,6 +47,7 @@ func (s *scene) audit(joined event.Position, events []stored) {
 			if vouched && !c.position.IsZero() {
 				settle("entry "+c.position.String(), c.position.After)
 			}
+		case callSignal: // is of no log
 		}
 	}
 	if vouched {

@@ -1,0 +1,62 @@
+package doctor
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+)
+
+var errTest = errors.New("test")
+
+func TestAnswer(t *testing.T) {
+	answered := func(status int, contentType string) func(*evidence) {
+		return func(e *evidence) {
+			e.idle = record{reply: reply{status: status, header: http.Header{"Content-Type": {contentType}}}, answered: at(1), ended: true}
+		}
+	}
+	judge(t, (*evidence).answer, map[string]sick{
+		"page":        {answered(200, "text/html; charset=utf-8"), Fault, `the content type is "text/html"`, ""},
+		"gateway":     {answered(502, "text/html"), Fault, "the proxy reaches no node", ""},
+		"not found":   {answered(404, "text/html"), Fault, "404 Not Found, and not from a node", ""},
+		"refused":     {answered(403, problemJSON), Fault, "403 Forbidden", ""},
+		"anonymous":   {answered(401, problemJSON), Skipped, "the node wants a credential", ""},
+		"proxy's own": {answered(401, "text/html"), Fault, "not from a node", ""},
+		"wrong token": {func(e *evidence) { answered(401, problemJSON)(e); e.cfg.Token = "x" }, Fault, "401", ""},
+		"away":        {func(e *evidence) { e.idle = record{reply: okReply(), answered: at(1), ended: true, retry: true} }, Fault, "no node behind it is ready", ""},
+		"bye":         {func(e *evidence) { e.idle.blocks = []block{{kind: kindBye, reason: "overloaded"}} }, Fault, `sends readers away ("overloaded")`, ""},
+		"later":       {func(e *evidence) { e.idle.blocks[3].kind = kindBye }, Warning, "later", ""},
+		"broken off":  {func(e *evidence) { e.idle = record{reply: reply{err: errTest}} }, Fault, "GET broke off: test", ""},
+		"nothing":     {func(e *evidence) { e.idle = record{asked: began, until: at(6000)} }, Skipped, "GET nothing yet after 6s", ""},
+	})
+}
+
+func TestSecurity(t *testing.T) {
+	lasting := func(days int) func(*evidence) Finding {
+		return func(e *evidence) Finding {
+			if e.head.tls == nil && e.head.proto == "HTTP/2.0" {
+				end := time.Now().Add(time.Duration(days)*day + time.Hour)
+				e.head.tls = &tls.ConnectionState{Version: tls.VersionTLS13, PeerCertificates: []*x509.Certificate{{NotAfter: end}}}
+			}
+			return e.security()
+		}
+	}
+	judge(t, lasting(90), map[string]sick{
+		"plain":    {func(e *evidence) { e.head.proto = "HTTP/1.1" }, Skipped, "plain HTTP", ""},
+		"nobody":   {func(e *evidence) { e.head.err = errTest }, Skipped, "nobody has answered", ""},
+		"believed": {func(*evidence) {}, OK, "TLS 1.3, the certificate is good for 90 days", ""},
+	})
+	e := well()
+	if f := lasting(3)(e); f.Level != Warning || f.Figures["days_left"] != 3 || len(f.Cure) != 3 {
+		t.Errorf("a certificate that ends soon: %+v", f)
+	}
+}
+
+func TestHTTPVersion(t *testing.T) {
+	judge(t, (*evidence).httpVersion, map[string]sick{
+		"plain": {func(e *evidence) { e.head.proto = "HTTP/1.1" }, Warning, "as everywhere without TLS", "listen 443 ssl http2;"},
+		"TLS":   {func(e *evidence) { e.head.proto, e.head.tls = "HTTP/1.1", &tls.ConnectionState{} }, Warning, "although we offered HTTP/2", "listen 443 ssl http2;"},
+	})
+}
