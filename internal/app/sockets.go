@@ -66,6 +66,7 @@ func (s *sockets) limit(l net.Listener) net.Listener { return limited{l, s} }
 
 type limited struct {
 	net.Listener
+
 	sockets *sockets
 }
 

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"syscall"
@@ -19,7 +20,7 @@ func TestIdleTimeout(t *testing.T) {
 		"end":          {cut(nil, 5003), Fault, "cut after 5s of silence, as if it were over (FIN); the heartbeat is 10s", cure},
 		"middle":       {cut(fmt.Errorf("read: %w", io.ErrUnexpectedEOF), 5003), Fault, "in the middle of the answer", cure},
 		"reset":        {cut(fmt.Errorf("read: %w", syscall.ECONNRESET), 9000), Fault, "by a reset (RST)", cure},
-		"HTTP/2 reset": {cut(fmt.Errorf("stream error: stream ID 1; CANCEL"), 9000), Fault, "by a reset of the HTTP/2 stream", cure},
+		"HTTP/2 reset": {cut(errors.New("stream error: stream ID 1; CANCEL"), 9000), Fault, "by a reset of the HTTP/2 stream", cure},
 		"in all":       {cut(nil, 12_000, 10_003), Fault, "cut after 12s in all, 2s after the last block", "write 0"},
 		"at the ping":  {cut(nil, 20_003, 10_003), Fault, "cut after 10s of silence", cure},
 		"forgotten":    {func(e *evidence) { e.idle = streamOf(23_000, "none", kindPing) }, Fault, "nothing for 23s, with a heartbeat of 10s, and no end", cure},

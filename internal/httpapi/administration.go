@@ -151,18 +151,18 @@ func (k console) end(c echo.Context) error {
 }
 
 func (k console) endOf(ctx context.Context, s subject) (ended int, complete bool, err error) {
-	if s.Connection == "" {
-		log, err := s.reader()
-		if err != nil {
+	if s.Connection != "" {
+		var tenant event.Tenant
+		if tenant, err = s.tenant(); err != nil {
 			return 0, false, err
 		}
-		return k.all.End(ctx, log)
+		return k.all.EndConnection(ctx, tenant, s.Connection)
 	}
-	tenant, err := s.tenant()
+	log, err := s.reader()
 	if err != nil {
 		return 0, false, err
 	}
-	return k.all.EndConnection(ctx, tenant, s.Connection)
+	return k.all.End(ctx, log)
 }
 
 func (k console) logout(c echo.Context) error {

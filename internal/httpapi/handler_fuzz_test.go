@@ -31,7 +31,7 @@ func FuzzPublishHandler(f *testing.F) {
 			require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 			require.Less(t, w.Body.Len(), 1500)
 		}
-		for _, line := range bytes.Split(bytes.TrimSuffix(w.Body.Bytes(), []byte("\n")), []byte("\n")) {
+		for line := range bytes.SplitSeq(bytes.TrimSuffix(w.Body.Bytes(), []byte("\n")), []byte("\n")) {
 			require.True(t, json.Valid(line) || lines && len(line) == 0, "%q", line)
 		}
 	})
