@@ -29,7 +29,7 @@ func (r Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "%scure, %s: %s  %s  (%s)\n", margin, c.For, c.Do, c.Line, c.Where)
 		}
 	}
-	fmt.Fprintf(&b, "%d faults, %d warnings, %d ok, %d skipped\n", r.count(Fault), r.count(Warning), r.count(OK), r.count(Skipped))
+	fmt.Fprintf(&b, "faults %d, warnings %d, ok %d, skipped %d\n", r.count(Fault), r.count(Warning), r.count(OK), r.count(Skipped))
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}

@@ -14,7 +14,7 @@ func (e *evidence) resume() Finding {
 	}
 	nodes := e.nodes()
 	f.Figures = map[string]int64{"nodes": int64(len(nodes))}
-	seen := fmt.Sprintf("; %d node(s) seen: %s", len(nodes), strings.Join(nodes, ", "))
+	seen := "; nodes seen: " + strings.Join(nodes, ", ")
 	for _, way := range []struct {
 		record
 

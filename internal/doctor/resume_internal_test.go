@@ -14,7 +14,7 @@ func TestResume(t *testing.T) {
 		"gap elsewhere": {func(e *evidence) {
 			gap(e)
 			e.byQuery.blocks[0].hello.Node = "two"
-		}, Fault, "do not share their history; 2 node(s) seen: one, two", shareCure()[0].Line},
+		}, Fault, "do not share their history; nodes seen: one, two", shareCure()[0].Line},
 		"not live": {func(e *evidence) { e.byHeader.blocks = e.byHeader.blocks[:1] }, Warning, "does not get live", ""},
 		"nothing":  {func(e *evidence) { e.idle = record{reply: reply{err: errTest}} }, Skipped, "see answer", ""},
 	})

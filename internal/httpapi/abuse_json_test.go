@@ -51,8 +51,9 @@ func bombs() map[string]bomb {
 		"targets":                    {body: fill(`{"targets":[""`, `,""`, `],"type":"a.b","data":1}`), status: 422, code: "invalid"},
 		"targets that are no texts":  {body: fill(`{"targets":[1`, `,1`, `],"type":"a.b","data":1}`), status: 422, code: "invalid"},
 		"keys that do not exist":     {body: fill(`{"a":1`, `,"a":1`, "}"), status: 422, code: "invalid"},
-		"the same key":               {body: fill(`{"target":"all"`, `,"target":"all"`, `,"type":"a.b","data":1}`), status: 200},
-		"the same list":              {body: fill(`{"targets":["all"]`, `,"targets":["all"]`, `,"type":"a.b","data":1}`), status: 200},
+		"the same key":               {body: fill(`{"target":"all"`, `,"target":"all"`, `,"type":"a.b","data":1}`), status: 422, code: "invalid"},
+		"the same list":              {body: fill(`{"targets":["all"]`, `,"targets":["all"]`, `,"type":"a.b","data":1}`), status: 422, code: "invalid"},
+		"keys in an array":           {body: fill(`[{"a":1`, `,"a":1`, "}]"), status: 200},
 		"keys of data":               {body: fill(`{"target":"all","type":"a.b","data":{"a":1`, `,"a":1`, `}}`), status: 200}, // the size of an event is the broker's matter
 		"escapes in a type":          {body: fill(`{"target":"all","data":1,"type":"`, `\u0061`, `"}`), status: 422, code: "invalid"},
 		"escapes in a name":          {body: fill(`{"`, `\u0061`, `":1}`), status: 422, code: "invalid"},

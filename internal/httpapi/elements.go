@@ -34,6 +34,17 @@ func elementsOf(text []byte, most int) (first []json.RawMessage, count int) {
 	return first, count
 }
 
+// membersOf returns how many members a JSON object has; 0 for what is no object. Of a text that is not valid it returns some
+// number.
+func membersOf(text []byte) int {
+	text = bytes.TrimSpace(text)
+	if len(text) < len("{}") || text[0] != '{' || text[len(text)-1] != '}' {
+		return 0
+	}
+	_, count := elementsOf(text, 0)
+	return count
+}
+
 // stringEnd returns where the JSON string ends that text begins with: the place of its last quote.
 func stringEnd(text []byte) int {
 	for i := 1; i < len(text); i++ {

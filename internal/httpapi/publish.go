@@ -272,8 +272,15 @@ func decodeEvent(in publication) (e event.Event, err error) {
 	return e, nil
 }
 
-// decodeStrictly reads one JSON object. Fields that do not exist are errors; expected says what there is.
+// maxMembers is the most members of an object that somebody sends us: none that we know has as many fields.
+const maxMembers = 16
+
+// decodeStrictly reads one JSON object. Fields that do not exist are errors; expected says what there is. encoding/json would
+// make an error of each: an object of a million members takes thirty times its size then.
 func decodeStrictly(body []byte, into any, expected string) error {
+	if n := membersOf(body); n > maxMembers && json.Valid(body) {
+		return invalid("this is an object of %d members; %s", n, expected)
+	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
