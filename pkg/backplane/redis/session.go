@@ -43,7 +43,7 @@ type session struct {
 	// The partition's mutex guards the rest.
 	phase     phase
 	wanted    []*channel      // to be asked for
-	lingering []*channel      // left, in that order
+	lingering []parting       // left, in that order
 	pending   map[string]bool // asked for or given back, not confirmed
 	kept      []any           // signals for the sink to have before it is vouched for
 }

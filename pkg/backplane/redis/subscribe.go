@@ -16,9 +16,24 @@ func (s *session) want(c *channel) {
 	s.nudge()
 }
 
+// maxLingering is the most channels of a session that linger. Whoever asks for other topics each time would have Redis and
+// the node remember all of them for as long as Config.Linger.
+const maxLingering = 10_000
+
+// parting is a channel that was left. One that was joined and left again since has a later one, and this one is void: it
+// holds up nobody behind it.
+type parting struct {
+	*channel
+
+	at time.Time
+}
+
 // linger notes that a channel was left. The caller holds the partition's mutex.
 func (s *session) linger(c *channel) {
-	s.lingering = append(s.lingering, c)
+	s.lingering = append(s.lingering, parting{c, c.left})
+	if len(s.lingering) > maxLingering {
+		s.nudge()
+	}
 }
 
 func (s *session) nudge() {
@@ -73,11 +88,11 @@ func (s *session) next(now time.Time) (names []string, on bool) {
 	linger := p.engine.config.Linger
 	for len(s.lingering) > 0 && len(names) < chunk {
 		c := s.lingering[0]
-		if now.Sub(c.left) < linger && c.joins == 0 {
+		if now.Sub(c.at) < linger && len(s.lingering) <= maxLingering {
 			break
 		}
 		s.lingering = s.lingering[1:]
-		if c.joins == 0 && c.state == channelOn {
+		if c.joins == 0 && c.left.Equal(c.at) && c.state == channelOn {
 			c.state = channelLeaving
 			names = append(names, c.name)
 			s.pending[c.name] = true
@@ -170,7 +185,7 @@ func (s *session) acknowledged(m *goredis.Subscription) error {
 		c.state = channelOn
 		c.release()
 		if c.joins == 0 {
-			s.lingering = append(s.lingering, c)
+			s.linger(c) // it was left before it was confirmed
 		}
 	case !on && c.state == channelLeaving:
 		c.state = channelOff
