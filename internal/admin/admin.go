@@ -57,6 +57,7 @@ type Config struct {
 type Admin struct {
 	cfg     Config
 	log     *slog.Logger
+	self    string // by which answers of this process are known
 	answers chan answer
 
 	mu      sync.Mutex
@@ -65,7 +66,7 @@ type Admin struct {
 
 // New returns an Admin. It starts nothing.
 func New(cfg Config, log *slog.Logger) *Admin {
-	return &Admin{cfg: cfg, log: log, answers: make(chan answer, mostAnswers), waiting: make(map[string]chan answer)}
+	return &Admin{cfg: cfg, log: log, self: rand.Text(), answers: make(chan answer, mostAnswers), waiting: make(map[string]chan answer)}
 }
 
 // Run answers other nodes until ctx ends.
@@ -124,15 +125,19 @@ func (a *Admin) refused(r rule) error {
 }
 
 func (a *Admin) refuse(r auth.Refusal, done func(ended int)) {
-	a.cfg.Refusals.Add(r) // first: who comes behind the search for streams is refused
+	// First: who comes behind the search for streams is refused. What was known already was searched for then; a relay that
+	// comes back brings all refusals again, and each search looks at every stream.
+	if !a.cfg.Refusals.Add(r) {
+		done(0)
+		return
+	}
 	log := event.LogName{Tenant: r.Tenant, Target: r.Target}
 	if r.Target.IsZero() {
 		log = event.LogName{}
 	}
 	a.cfg.Broker.End(log, func(i store.Info) bool {
-		return i.Logs[0].Tenant == r.Tenant && r.Concerns(i.Credential.Token, i.Credential.Issued)
-	},
-		store.ReasonRevoked, done)
+		return i.Logs[0].Tenant == r.Tenant && (r.Concerns(i.Credential.Token, i.Credential.Issued) || !r.Target.IsZero() && !i.Opened.After(r.Before))
+	}, store.ReasonRevoked, done)
 }
 
 // asked answers a question once the store has.
@@ -180,6 +185,7 @@ func (a *Admin) askedToEnd(q ask) error {
 
 // tell has Run send an answer.
 func (a *Admin) tell(given answer) {
+	given.By = a.self
 	select {
 	case a.answers <- given:
 	default:
@@ -202,7 +208,8 @@ func (a *Admin) answered(given answer) {
 // mostNodes is the most nodes whose answers are waited for.
 const mostNodes = 1000
 
-// ask asks all nodes, and returns their answers. complete says that every node that got the question has answered.
+// ask asks all nodes, and returns the first answer of each: a signal may come twice. complete says that every node that got
+// the question has answered.
 func (a *Admin) ask(ctx context.Context, tenant event.Tenant, q ask) (answers []answer, complete bool, err error) {
 	q.ID = rand.Text()
 	body, err := encode(message{Ask: &q})
@@ -224,10 +231,14 @@ func (a *Admin) ask(ctx context.Context, tenant event.Tenant, q ask) (answers []
 	}
 	enough := time.NewTimer(patience)
 	defer enough.Stop()
+	by := make(map[string]bool)
 	for len(answers) < nodes {
 		select {
 		case given := <-wait:
-			answers = append(answers, given)
+			if !by[given.By] {
+				by[given.By] = true
+				answers = append(answers, given)
+			}
 		case <-enough.C:
 			return answers, false, nil
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,6 +82,25 @@ func TestANodeThatDoesNotAnswerIsTold(t *testing.T) {
 	})
 }
 
+// A signal that comes twice brings two answers of one node, which are not those of two.
+func TestADoubledAnswerStandsForNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, nodes := newWorld(t, "a", "b")
+		h.twice = true
+		nodes[0].connect(t, "1", "default", "alice", "t", time.Now())
+		all, err := nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:alice"))
+		require.NoError(t, err)
+		require.True(t, all.Complete)
+		require.Equal(t, 1, all.Total)
+		nodes[1].mute = true
+		all, err = nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:alice"))
+		require.NoError(t, err)
+		require.False(t, all.Complete)
+		require.Equal(t, 1, all.Total)
+		require.Len(t, all.List, 1)
+	})
+}
+
 func TestEndEndsOnAllNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, nodes := newWorld(t, "a", "b", "c")
@@ -138,6 +158,45 @@ func TestLogoutRefusesOnAllNodesAndOnThoseToCome(t *testing.T) {
 	})
 }
 
+// The clock of whoever issues tokens may be ahead: what was opened before the logout is ended whatever its token says.
+func TestLogoutEndsWhatWasOpenedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, nodes := newWorld(t, "a")
+		now := time.Now()
+		nodes[0].connect(t, "ahead", "default", "alice", "t1", now.Add(20*time.Second))
+		nodes[0].conns[0].Opened = now.Add(-time.Second)
+		nodes[0].connect(t, "later", "default", "alice", "t2", now.Add(20*time.Second))
+		alice := logOf(t, "default", "user:alice")
+		ended, _, err := nodes[0].admin.Refuse(t.Context(), auth.Refusal{Tenant: alice.Tenant, Target: alice.Target, Before: now, Until: now.Add(time.Hour)})
+		require.NoError(t, err)
+		require.Equal(t, 1, ended)
+		require.Equal(t, map[string]string{"ahead": "revoked"}, nodes[0].reasons())
+	})
+}
+
+// A relay that comes back brings every refusal again. Streams are not searched for what was known before.
+func TestKnownRefusalsAreNotSearchedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, nodes := newWorld(t, "a")
+		until := time.Now().Add(time.Hour)
+		for _, id := range []string{"t1", "t2"} {
+			_, _, err := nodes[0].admin.Refuse(t.Context(), auth.Refusal{Tenant: event.DefaultTenant(), TokenID: id, Until: until})
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		require.Equal(t, 2, nodes[0].searches)
+		for _, kept := range h.kept {
+			nodes[0].admin.Signal(kept)
+		}
+		require.Equal(t, 2, nodes[0].searches)
+		late := h.newNode("late")
+		for _, kept := range h.kept {
+			late.admin.Signal(kept)
+		}
+		require.Equal(t, 2, late.searches)
+	})
+}
+
 func TestOneTokenIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, nodes := newWorld(t, "a", "b")
@@ -163,6 +222,13 @@ func TestARefusalThatIsNotKeptIsAnError(t *testing.T) {
 		require.ErrorIs(t, err, errAway)
 		_, _, err = nodes[0].admin.Nodes(t.Context())
 		require.ErrorIs(t, err, errAway)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // the answers are not waited for
+		h.fail, nodes[0].mute = nil, true
+		_, _, err = nodes[0].admin.Refuse(ctx, auth.Refusal{Tenant: event.DefaultTenant(), TokenID: "x", Until: time.Now().Add(time.Hour)})
+		require.ErrorIs(t, err, context.Canceled)
+		require.Len(t, h.kept, 1, "some nodes refuse it already, and those to come should")
 	})
 }
 

@@ -52,7 +52,9 @@ type rule struct {
 
 // answer is one node's.
 type answer struct {
-	ID          string       `json:"id"`
+	ID string `json:"id"`
+	// By is the process that answers.
+	By          string       `json:"by"`
 	Node        *Node        `json:"node,omitempty"`
 	Connections []Connection `json:"connections,omitempty"`
 	// Total counts connections that were found or ended.

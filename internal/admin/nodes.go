@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -99,17 +100,23 @@ func (a *Admin) EndConnection(ctx context.Context, tenant event.Tenant, connecti
 // which may not come back. It returns how many these were; an error says that the refusal may not hold everywhere.
 func (a *Admin) Refuse(ctx context.Context, r auth.Refusal) (ended int, complete bool, err error) {
 	ended, complete, err = a.endAll(ctx, r.Tenant, end{Refuse: ruleOf(r)})
-	if err != nil {
+	// It is kept whatever became of that: some nodes may have it by now, and those to come should not know less.
+	if err = errors.Join(err, a.keep(ctx, r)); err != nil {
 		return 0, false, err
-	}
-	body, err := encode(message{Refuse: ruleOf(r)})
-	if err != nil {
-		return 0, false, err
-	}
-	if _, err = a.cfg.Signals.Send(ctx, backplane.PartitionOf(r.Tenant, a.cfg.Partitions), body, time.Until(r.Until)); err != nil {
-		return 0, false, fmt.Errorf("keep the refusal: %w", err)
 	}
 	return ended, complete, nil
+}
+
+// keep has nodes that are away or not started yet learn of a refusal.
+func (a *Admin) keep(ctx context.Context, r auth.Refusal) error {
+	body, err := encode(message{Refuse: ruleOf(r)})
+	if err != nil {
+		return err
+	}
+	if _, err = a.cfg.Signals.Send(ctx, backplane.PartitionOf(r.Tenant, a.cfg.Partitions), body, time.Until(r.Until)); err != nil {
+		return fmt.Errorf("keep the refusal: %w", err)
+	}
+	return nil
 }
 
 func (a *Admin) endAll(ctx context.Context, tenant event.Tenant, which end) (ended int, complete bool, err error) {

@@ -24,6 +24,7 @@ type hub struct {
 	kept  [][]byte
 	fail  error
 	away  *node // does not hear
+	twice bool  // brings everything twice
 }
 
 func (h *hub) Send(_ context.Context, _ backplane.Partition, message []byte, keep time.Duration) (int, error) {
@@ -40,6 +41,9 @@ func (h *hub) Send(_ context.Context, _ backplane.Partition, message []byte, kee
 		if n != h.away {
 			heard++
 			go n.admin.Signal(message) // ends at once
+			if h.twice {
+				go n.admin.Signal(message)
+			}
 		}
 	}
 	return heard, nil
@@ -52,9 +56,10 @@ type node struct {
 	name     string
 	mute     bool // hears, and does not answer
 
-	mu    sync.Mutex
-	conns []store.Info
-	ended map[string]store.Reason
+	mu       sync.Mutex
+	conns    []store.Info
+	ended    map[string]store.Reason
+	searches int // for streams to end
 }
 
 // List is the broker's.
@@ -73,6 +78,7 @@ func (n *node) End(log event.LogName, match func(store.Info) bool, reason store.
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	ended := 0
+	n.searches++
 	for _, info := range n.meant(log) {
 		if _, gone := n.ended[info.ID]; !gone && match(info) {
 			n.ended[info.ID] = reason

@@ -57,6 +57,7 @@ func apiConfig(cfg config.Config) httpapi.Config {
 		Connections:           cfg.Limits.Connections,
 		ConnectionsPerAddress: cfg.Limits.ConnectionsPerAddress,
 		ConnectionsPerUser:    cfg.Limits.ConnectionsPerUser,
+		TicketsPerReader:      cfg.Limits.TicketsPerReader,
 		Topics:                cfg.Limits.Topics,
 		BatchEvents:           cfg.Limits.BatchEvents,
 		BodyBytes:             int64(cfg.Limits.BodyBytes),

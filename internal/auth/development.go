@@ -60,7 +60,7 @@ func (d Development) TicketHolder(r *http.Request) (Principal, error) {
 
 // Ticket puts a ticket for a principal, good once within age.
 func (d Development) Ticket(ctx context.Context, p Principal) (id string, age time.Duration, err error) {
-	return d.tickets.put(ctx, p)
+	return d.tickets.put(ctx, p, time.Now())
 }
 
 // Verify refuses every token: development mode has none.

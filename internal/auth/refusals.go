@@ -64,10 +64,10 @@ func NewRefusals() *Refusals {
 }
 
 // Add refuses what the rule says. It adds to what is refused of the same user, session or token: the later Before and the
-// later Until count. A rule that names none of them is dropped.
-func (s *Refusals) Add(r Refusal) {
+// later Until count. It reports whether more is refused now than before. A rule that names none of them is dropped.
+func (s *Refusals) Add(r Refusal) (more bool) {
 	if k := r.Target.Kind(); k == event.KindTopic || k == event.KindAll || k == 0 && r.TokenID == "" {
-		return
+		return false
 	}
 	by := subject{tenant: r.Tenant, target: r.Target}
 	if r.Target.IsZero() {
@@ -81,9 +81,10 @@ func (s *Refusals) Add(r Refusal) {
 		maps.DeleteFunc(s.bySubject, func(_ subject, old Refusal) bool { return !now.Before(old.Until) })
 	}
 	if !now.Before(r.Until) {
-		return
+		return false
 	}
-	if old, known := s.bySubject[by]; known && now.Before(old.Until) {
+	old, known := s.bySubject[by]
+	if known = known && now.Before(old.Until); known {
 		if old.Before.IsZero() || !r.Before.IsZero() && old.Before.After(r.Before) { // zero spares none
 			r.Before = old.Before
 		}
@@ -92,6 +93,7 @@ func (s *Refusals) Add(r Refusal) {
 		}
 	}
 	s.bySubject[by] = r
+	return !known || !r.Before.Equal(old.Before)
 }
 
 // Refused reports whether the principal's credential is refused. Nil Refusals refuse nothing.

@@ -44,7 +44,7 @@ type ticket struct {
 
 func hasTicket(r *http.Request) bool { return r.URL.Query().Has(ticketParameter) }
 
-func (t tickets) put(ctx context.Context, p Principal) (id string, age time.Duration, err error) {
+func (t tickets) put(ctx context.Context, p Principal, now time.Time) (id string, age time.Duration, err error) {
 	if t.store == nil {
 		return "", 0, fmt.Errorf("put ticket: %w: this node has no place for tickets", backplane.ErrUnavailable)
 	}
@@ -55,11 +55,17 @@ func (t tickets) put(ctx context.Context, p Principal) (id string, age time.Dura
 	if err != nil {
 		return "", 0, fmt.Errorf("put ticket: %w", err)
 	}
-	id = rand.Text()
-	if err = t.store.Put(ctx, id, value, ticketAge); err != nil {
+	id, age = rand.Text(), ticketAge
+	if !p.Expires.IsZero() {
+		age = min(age, p.Expires.Sub(now))
+	}
+	if age < time.Second { // what is left of the token would be over before the ticket is used
+		return "", 0, fmt.Errorf("put ticket: %w", ErrExpired)
+	}
+	if err = t.store.Put(ctx, id, value, age); err != nil {
 		return "", 0, fmt.Errorf("put ticket: %w", err)
 	}
-	return id, ticketAge, nil
+	return id, age, nil
 }
 
 // redeem returns the principal of the request's ticket and uses that up; HEAD only looks.

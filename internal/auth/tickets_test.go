@@ -207,3 +207,19 @@ func TestTicketsWithoutTheirStore(t *testing.T) {
 	_, _, err = auth.Development{}.Ticket(t.Context(), principal(t, "alice", ""))
 	require.ErrorIs(t, err, backplane.ErrUnavailable)
 }
+
+// A ticket of a token that ends sooner says so.
+func TestATicketIsGoodNoLongerThanItsToken(t *testing.T) {
+	cfg := simple()
+	cfg.ClockSkew = 0
+	w := newWorld(t, cfg)
+	p, err := w.Verify(t.Context(), w.token(t, map[string]any{"exp": w.clock.now().Add(9 * time.Second).Unix()}))
+	require.NoError(t, err)
+	_, age, err := w.Ticket(t.Context(), p)
+	require.NoError(t, err)
+	require.LessOrEqual(t, age, 9*time.Second)
+	require.Greater(t, age, 7*time.Second)
+	w.clock.pass(9 * time.Second)
+	_, _, err = w.Ticket(t.Context(), p)
+	requireOnly(t, auth.ErrExpired, err)
+}

@@ -129,7 +129,7 @@ func (t *Tokens) unlessRefused(p Principal) (Principal, error) {
 
 // Ticket puts a ticket for a principal, good once within age. It ends with the principal's own time at the latest.
 func (t *Tokens) Ticket(ctx context.Context, p Principal) (id string, age time.Duration, err error) {
-	return t.tickets.put(ctx, p)
+	return t.tickets.put(ctx, p, t.now())
 }
 
 // Refuse takes credentials back.
@@ -158,6 +158,9 @@ func bearer(r *http.Request) (token string, given bool, err error) {
 		return "", true, invalidf("there are %d Authorization headers; send one", len(values))
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
+	if strings.EqualFold(scheme, "Basic") {
+		return "", false, nil // browsers add it by themselves behind a proxy that asks for a password, to our cookie and ticket
+	}
 	token = strings.Trim(token, " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return "", true, invalidf("the Authorization header is not \"Bearer TOKEN\"")
@@ -188,20 +191,28 @@ func (t *Tokens) fromCookie(r *http.Request) (string, error) {
 // checkPage refuses cookies from pages of foreign origins.
 func (t *Tokens) checkPage(r *http.Request) error {
 	origins := r.Header.Values("Origin")
+	// The browser's own word (Fetch Metadata), which no page can set.
+	site := ""
+	if said := r.Header.Values("Sec-Fetch-Site"); len(said) == 1 {
+		site = said[0]
+	}
 	if len(origins) == 0 {
-		// An EventSource of the same origin sends none. Who calls across origins without saying so is told by the browser's
-		// own header (Fetch Metadata), which no page can set.
-		if site := r.Header.Values("Sec-Fetch-Site"); len(site) == 1 && (site[0] == "same-origin" || site[0] == "none") {
+		// An EventSource of the same origin sends none. Who calls across origins without saying so is told by the browser.
+		if site == "same-origin" || site == "none" {
 			return nil
 		}
 		return fmt.Errorf("%w: nothing says which page sends the cookie; pages of other origins have to use CORS (withCredentials) and be named in cors.origins", ErrOrigin)
 	}
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
-	}
-	if len(origins) == 1 && (t.AllowsOrigin(origins[0]) || origins[0] == scheme+r.Host) {
+	if len(origins) == 1 && (t.AllowsOrigin(origins[0]) || isOwn(origins[0], site, r)) {
 		return nil
 	}
 	return fmt.Errorf("%w: the cookie comes from a page of %s; name that in cors.origins", ErrOrigin, quoteAll(origins))
+}
+
+// isOwn reports whether an origin is that of the request. Behind a proxy that has the TLS, only the browser knows.
+func isOwn(origin, site string, r *http.Request) bool {
+	if r.TLS == nil && origin == "http://"+r.Host {
+		return true
+	}
+	return origin == "https://"+r.Host && (r.TLS != nil || site == "same-origin")
 }

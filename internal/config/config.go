@@ -144,6 +144,8 @@ type Limits struct {
 	ConnectionsPerAddress int
 	// ConnectionsPerUser is the most streams of one user of a tenant, 0 to 10000000; default 0 for no limit.
 	ConnectionsPerUser int
+	// TicketsPerReader is the most tickets that one reader is given in 30 seconds, 0 to 10000000; default 100. 0 is no limit.
+	TicketsPerReader int
 	// OtherConnections is the most TCP connections besides Connections, 10 to 10000000; default 1900. What comes on top is
 	// closed at once.
 	OtherConnections int
@@ -210,6 +212,7 @@ func Default() Config {
 		Publish:   Publish{KeyAge: 10 * time.Minute, Timeout: 10 * time.Second},
 		Limits: Limits{
 			Connections:      18_000, // with the others, and 100 files more: 20,000 open files are a usual limit
+			TicketsPerReader: 100,
 			OtherConnections: 1900,
 			Topics:           100,
 			EventBytes:       64 << 10,

@@ -216,6 +216,8 @@ func limitSettings(c *Limits) []setting {
 			"The most streams of one address; 0 for no limit. Many people may share an address."),
 		whole("limits.connections_per_user", &c.ConnectionsPerUser, span[int]{most: most},
 			"The most streams of one user of a tenant; 0 for no limit. Each tab of a browser is one, and each device."),
+		whole("limits.tickets_per_reader", &c.TicketsPerReader, span[int]{most: most},
+			"The most tickets that this node gives one reader (a user, else a session, else a token) in 30 seconds; 0 for no limit."),
 		whole("limits.other_connections", &c.OtherConnections, span[int]{least: 10, most: most},
 			"The most TCP connections to the public listener besides `limits.connections`: of publishers, of balancers, of readers that were turned away. What comes on top is closed at once."),
 		whole("limits.topics", &c.Topics, span[int]{least: 1, most: 10_000},

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -118,9 +120,34 @@ func (s subject) period() (time.Duration, error) {
 func decodeAdmin(c echo.Context, into any, expected string) error {
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, c.Request().Body, adminBody))
 	if err != nil {
+		return bodyError(err)
+	}
+	if err = unambiguous(body); err != nil {
 		return err
 	}
 	return decodeStrictly(body, into, expected)
+}
+
+// unambiguous refuses an object that encoding/json would read in one of several ways: names that are there twice or in other
+// letters, and texts with what is no character.
+func unambiguous(body []byte) error {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return nil // whoever decodes it says what is wrong
+	}
+	if len(members) != membersOf(body) {
+		return invalid("a name is there twice")
+	}
+	for name, value := range members {
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return invalid("unknown field %s", event.Quote(name))
+		}
+		var text string
+		if !utf8.Valid(value) || json.Unmarshal(value, &text) == nil && noCharacter(text) {
+			return invalid("%s: %s", name, noCharacterIsTold)
+		}
+	}
+	return nil
 }
 
 func (k console) connections(c echo.Context) error {

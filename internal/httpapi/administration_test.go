@@ -1,10 +1,12 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -222,4 +224,31 @@ func TestAdministrationSaysThatTheBackplaneIsAway(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(a.body), &problem))
 		require.NotEmpty(t, problem.Detail)
 	}
+}
+
+// An order that could be read in two ways is carried out on nobody.
+func TestOrdersAreUnambiguous(t *testing.T) {
+	n, o, _ := newConsole(t)
+	for _, body := range []string{
+		`{"user":"alice","user":"bob"}`, `{"user":"alice","User":"bob"}`, `{"USER":"alice"}`, `{"\u017fession":"s"}`,
+		`{"user":"a\ud800"}`, "{\"user\":\"a\xff\"}", `{"user":"a\ufffd"}`,
+	} {
+		n.post(t, "/admin/logout", body).refused(t, http.StatusUnprocessableEntity, "invalid")
+		require.Empty(t, o.last, body)
+	}
+	n.post(t, "/admin/logout", `{"user":"\u0061lice"}`).mustBe(t, http.StatusOK)
+	require.Equal(t, "user:alice", o.refusal.Target.String())
+}
+
+func TestAnOrderThatBreaksOffIsItsSendersFault(t *testing.T) {
+	n, o, _ := newConsole(t)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(n.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "POST /admin/end HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+	require.NoError(t, err)
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "HTTP/1.1 400 Bad Request\r\n", line)
+	require.Empty(t, o.last)
 }

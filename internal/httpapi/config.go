@@ -13,6 +13,8 @@ type Config struct {
 	ConnectionsPerAddress int
 	// ConnectionsPerUser is the most streams of one user of a tenant at a time; 0 = no limit.
 	ConnectionsPerUser int
+	// TicketsPerReader is the most tickets that one reader is given in 30 seconds; 0 = no limit.
+	TicketsPerReader int
 	// Topics is the most topics of one stream.
 	Topics int
 	// BatchEvents is the most events of one request.

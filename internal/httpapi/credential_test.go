@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pushstream/pushstream/internal/auth"
+	"github.com/pushstream/pushstream/pkg/broker"
 	"github.com/pushstream/pushstream/pkg/event"
 	"github.com/pushstream/pushstream/pkg/store"
 )
@@ -59,7 +61,8 @@ func (n *node) ticket(t *testing.T, header ...string) string {
 		ExpiresIn int    `json:"expires_in"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(a.body), &given))
-	require.Equal(t, 30, given.ExpiresIn)
+	require.Positive(t, given.ExpiresIn)
+	require.LessOrEqual(t, given.ExpiresIn, 30)
 	return given.Ticket
 }
 
@@ -110,7 +113,7 @@ func TestStreamsThatACredentialDoesNotGrant(t *testing.T) {
 		code   string
 	}{
 		"nothing":              {"user=alice", nil, "token_missing"},
-		"no token":             {"", []string{"Authorization: Basic eDp5"}, "token_invalid"},
+		"no token":             {"", []string{"Authorization: Basic eDp5"}, "token_missing"},
 		"garbage":              {"", []string{bearer("garbage")}, "token_invalid"},
 		"signature":            {"", []string{bearer(good[:len(good)-4] + "AAAA")}, "token_invalid"},
 		"too long":             {"", []string{bearer(strings.Repeat("x", 9<<10))}, "token_invalid"},
@@ -212,7 +215,7 @@ func TestPublishersMayPublishWhatTheirCredentialGrants(t *testing.T) {
 
 func TestTheStreamEndsWithTheToken(t *testing.T) {
 	n := newNode(t, withTokens)
-	token := mint(t, auth.MintClaims{User: "alice", Age: 2 * time.Second})
+	token := mint(t, auth.MintClaims{User: "alice", Age: 3 * time.Second})
 	ticket := n.ticket(t, bearer(token))
 	for _, r := range []*reader{n.open(t, "", bearer(token)), n.open(t, "ticket="+ticket)} {
 		bye := r.until(t, "pushstream.bye")
@@ -294,4 +297,48 @@ func TestScriptsMaySendCookiesWhereTheyCount(t *testing.T) {
 	}
 	a := newNode(t).do(t, call{method: http.MethodOptions, path: "/events", header: []string{"Origin: http://localhost:3000", "Access-Control-Request-Method: GET"}})
 	require.Empty(t, a.header.Get("Access-Control-Allow-Credentials"), "development mode knows no cookies")
+}
+
+// The user's own limit is known only with the ticket, and whoever has no room is told to come back with it.
+func TestATicketIsNotUsedUpByTheLimitOfItsUser(t *testing.T) {
+	n := newNode(t, withTokens, func(s *settings) { s.api.ConnectionsPerUser = 1 })
+	ticket := n.ticket(t, bearer(alice(t)))
+	first, _ := n.live(t, "", bearer(alice(t)))
+	full := n.open(t, "ticket="+ticket)
+	full.until(t, "pushstream.bye")
+	full.close()
+	first.close()
+	require.Eventually(t, func() bool {
+		return n.do(t, call{method: http.MethodHead, path: "/events?ticket=" + ticket}).status == http.StatusOK
+	}, patience, time.Millisecond)
+	n.live(t, "ticket="+ticket)
+	n.do(t, call{method: http.MethodHead, path: "/events?ticket=" + ticket}).mustBe(t, http.StatusUnauthorized)
+}
+
+func TestTicketsOfAReaderAreLimited(t *testing.T) {
+	n := newNode(t, withTokens, func(s *settings) { s.api.TicketsPerReader = 3 })
+	ask := func(token string) answer {
+		return n.do(t, call{method: http.MethodPost, path: "/tickets", header: []string{bearer(token)}})
+	}
+	for range 3 {
+		ask(alice(t)).mustBe(t, http.StatusCreated)
+	}
+	a := ask(mint(t, auth.MintClaims{User: "alice", Session: "another"}))
+	a.refused(t, http.StatusTooManyRequests, "too_many_tickets")
+	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.LessOrEqual(t, seconds, 30)
+	require.InEpsilon(t, 1, n.count(t, "pushstream_tickets_refused_total", "too_many_tickets"), 0.01)
+	for _, other := range []auth.MintClaims{{User: "bob"}, {Session: "alice"}, {}} {
+		ask(mint(t, other)).mustBe(t, http.StatusCreated)
+	}
+}
+
+// A node that has not been connected does not know yet whose tokens were refused while it was away.
+func TestAStartingNodeTakesEventsOfKeysOnly(t *testing.T) {
+	n := newNode(t, withTokens, func(s *settings) { s.idle = true })
+	require.ErrorIs(t, n.broker.Ready(), broker.ErrStarting)
+	token := mint(t, auth.MintClaims{User: "alice", Publish: []string{"*"}})
+	n.publish(t, goodEvent, bearer(token)).refused(t, http.StatusServiceUnavailable, "starting")
+	n.published(t, goodEvent, bearer(shopKey))
 }

@@ -82,7 +82,7 @@ func problemOf(err error) *problem {
 		return unavailable("starting", "this node is not yet connected to its backplane; try again")
 	case errors.Is(err, backplane.ErrUnavailable), errors.Is(err, backplane.ErrClosed),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return unavailable("unavailable", "the backplane did not answer; whether the event was stored is not known, so try again with the same key")
+		return unavailable("unavailable", "the backplane did not answer; try again, a publish with the same key: whether its event was stored is not known")
 	case errors.As(err, &fromEcho):
 		return &problem{Title: http.StatusText(fromEcho.Code), Status: fromEcho.Code, Code: "http", Detail: fmt.Sprint(fromEcho.Message)}
 	default:

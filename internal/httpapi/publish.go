@@ -17,13 +17,18 @@ import (
 
 	"github.com/pushstream/pushstream/internal/auth"
 	"github.com/pushstream/pushstream/pkg/backplane"
+	"github.com/pushstream/pushstream/pkg/broker"
 	"github.com/pushstream/pushstream/pkg/event"
 )
 
 // publish answers POST /events: one event, an array of them, or one a line.
 func (a *API) publish(c echo.Context) error {
 	r := c.Request()
+	ready := a.core.Ready() // before the credential is looked at, or that could be refused in between
 	principal, err := a.auth.Publisher(r)
+	if err == nil && errors.Is(ready, broker.ErrStarting) && principal.TokenID != "" {
+		err = ready // which tokens are refused is not known yet; publishers' keys are not refused like that
+	}
 	if err != nil {
 		return a.refusePublish(1, err)
 	}
@@ -73,20 +78,24 @@ func publishType(r *http.Request) (string, error) {
 func (a *API) readBody(c echo.Context) (body []byte, release func(), err error) {
 	w := c.Response().Writer // not echo's own, whose connection http.MaxBytesReader could not close
 	from := &incoming{of: a.bodies, from: http.MaxBytesReader(w, c.Request().Body, a.cfg.BodyBytes)}
-	body, err = io.ReadAll(from)
+	body, err = io.ReadAll(from) // with its end, net/http has lifted the deadline
+	return body, from.release, bodyError(err)
+}
+
+// bodyError turns an error of reading a body into what its sender is told.
+func bodyError(err error) error {
 	tooLong, refused := new(http.MaxBytesError), new(problem)
 	switch {
-	case err == nil: // with its end, net/http has lifted the deadline
-	case errors.As(err, &tooLong), errors.As(err, &refused):
+	case err == nil, errors.As(err, &tooLong), errors.As(err, &refused):
+		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = &problem{
+		return &problem{
 			Title: "Request timeout", Status: http.StatusRequestTimeout, Code: "body_timeout",
 			Detail: fmt.Sprintf("the body did not arrive within %v", bodyTimeout),
 		}
 	default:
-		err = badRequest("body", "the body could not be read: %v", err)
+		return badRequest("body", "the body could not be read: %v", err)
 	}
-	return body, from.release, err
 }
 
 func (a *API) publishOne(c echo.Context, principal auth.Principal, body []byte) error {
@@ -228,6 +237,9 @@ func decodePublication(body []byte, principal auth.Principal) (p backplane.Publi
 	if err = decodeStrictly(body, &in, "an event is {\"target\", \"type\", \"data\"}"); err != nil {
 		return p, false, err
 	}
+	if noCharacter(in.Key) {
+		return p, false, invalid("key: " + noCharacterIsTold)
+	}
 	p = backplane.Publication{Tenant: principal.Tenant, Key: in.Key, LiveOnly: in.LiveOnly}
 	names := in.Targets.first
 	switch {
@@ -241,6 +253,9 @@ func decodePublication(body []byte, principal auth.Principal) (p backplane.Publi
 		return p, false, invalid("the event has %d targets, the most is %d", in.Targets.count, maxTargets)
 	}
 	for _, name := range names {
+		if noCharacter(name) {
+			return p, false, invalid("target: " + noCharacterIsTold)
+		}
 		var t event.Target
 		if t, err = event.ParseTarget(name); err != nil {
 			return p, false, err
@@ -271,6 +286,12 @@ func decodeEvent(in publication) (e event.Event, err error) {
 	}
 	return e, nil
 }
+
+// noCharacter reports whether a text may have had in it what is no character, like an escaped half of a surrogate pair.
+// Decoding puts one and the same character for each: two names would become one.
+func noCharacter(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
+
+const noCharacterIsTold = "it has what is no character, or U+FFFD, which stands for that"
 
 // maxMembers is the most members of an object that somebody sends us: none that we know has as many fields.
 const maxMembers = 16

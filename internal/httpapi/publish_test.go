@@ -419,3 +419,15 @@ func TestPublishRate(t *testing.T) {
 	_, again := n.live(t, "user=alice", "Last-Event-ID: "+seen[0].ID)
 	require.Equal(t, []string{"hello", "a.b", "a.b", "a.b", "live"}, types(again), "what was refused was not stored")
 }
+
+// Decoded, each half of a surrogate pair is the same character: two keys would be one, and an event not stored.
+func TestHalvesOfCharactersAreNoNames(t *testing.T) {
+	n := newNode(t)
+	for _, body := range []string{
+		`{"target":"user:bob","type":"a.b","data":0,"key":"\ud800"}`, `{"target":"user:\ud800","type":"a.b","data":0}`,
+		`{"targets":["all","user:\udc00"],"type":"a.b","data":0}`, `{"target":"user:bob","type":"a.b","data":0,"key":"\ufffd"}`,
+	} {
+		n.publish(t, body).refused(t, http.StatusUnprocessableEntity, "invalid")
+	}
+	n.published(t, `{"target":"user:\ud83d\ude00","type":"a.b","data":"\ud800","key":"\ud83d\ude00"}`) // data is passed on as it is
+}

@@ -78,6 +78,7 @@ type API struct {
 	metrics   Metrics
 	admission *admission
 	users     *users
+	desk      *desk
 	bodies    *bodies
 	rate      *rate.Limiter
 }
@@ -89,6 +90,7 @@ func New(cfg Config, c core, a Authenticator, health *Health, log *slog.Logger, 
 	api := &API{cfg: cfg, core: c, auth: a, health: health, log: log, metrics: metrics}
 	api.admission = newAdmission(cfg.Connections, cfg.ConnectionsPerAddress)
 	api.users = newUsers(cfg.ConnectionsPerUser)
+	api.desk = newDesk(cfg.TicketsPerReader)
 	api.bodies = newBodies(cfg.BodiesBytes, cfg.BodyBytes)
 	health.room = api.admission.room
 	limit := rate.Inf

@@ -41,6 +41,9 @@ func (a *API) subscribe(c echo.Context) error {
 		return a.refuse(c, err)
 	}
 	defer a.admission.leave(address)
+	if err = a.roomForTicket(r); err != nil {
+		return a.refuse(c, err)
+	}
 	principal, request, err := a.readerOf(c, query, topics)
 	if err != nil {
 		return a.refuse(c, err)
@@ -54,6 +57,21 @@ func (a *API) subscribe(c echo.Context) error {
 		return a.refuse(c, err)
 	}
 	return a.serve(c, subscription, principal, request)
+}
+
+// roomForTicket returns why the holder of a ticket would not be admitted now; nil if it would. Who has no room is told to come
+// back, with the same URL perhaps, so its ticket is only looked at until there is.
+func (a *API) roomForTicket(r *http.Request) error {
+	if a.users.most == 0 || !r.URL.Query().Has("ticket") {
+		return nil
+	}
+	look := r.WithContext(r.Context())
+	look.Method = http.MethodHead // which uses nothing up
+	principal, err := a.auth.Reader(look)
+	if err != nil {
+		return err
+	}
+	return a.users.check(principal)
 }
 
 // wouldServe returns why a stream would be refused now, as far as that is known without joining anything; nil if it would not.

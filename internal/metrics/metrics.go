@@ -52,7 +52,7 @@ func New(registry *prometheus.Registry) (*Metrics, error) {
 		refused: newByReason("streams_refused_total", "Requests for a stream that were refused, by code.", "code",
 			"query", "invalid", "token_missing", "token_invalid", "token_expired", "token_refused", "ticket_invalid", "origin", "keys_unavailable", "forbidden", "too_many_topics", "too_many_connections", "too_many_connections_per_address", "too_many_connections_per_user", "draining", "starting", "unavailable"),
 		ticketsRefused: newByReason("tickets_refused_total", "Requests for a ticket that were refused, by code.", "code",
-			"token_missing", "token_invalid", "token_expired", "token_refused", "origin", "keys_unavailable", "forbidden", "unavailable"),
+			"token_missing", "token_invalid", "token_expired", "token_refused", "origin", "keys_unavailable", "forbidden", "too_many_tickets", "unavailable"),
 		sockets: gauge("sockets", "TCP connections to the public listener, those of streams among them."),
 		socketsDropped: newByReason("sockets_dropped_total", "TCP connections to the public listener that ended without a request, by reason.", "reason",
 			"full", "unused"),
