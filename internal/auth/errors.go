@@ -29,8 +29,8 @@ var (
 	// ErrTicket says: there is no such ticket: used before, too old, or never given. Ask for a new one.
 	ErrTicket = errors.New("invalid ticket")
 
-	// ErrKeysUnavailable says: the keys of the token's issuer cannot be fetched at present, so that nothing is known about
-	// the token. Try again later.
+	// ErrKeysUnavailable says: the keys of the token's issuer cannot be fetched at present, or were fetched before this token
+	// came, so that nothing is known about it. Try again later.
 	ErrKeysUnavailable = errors.New("keys unavailable")
 )
 

@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
@@ -39,33 +42,78 @@ func newFetchClient() *http.Client {
 	}
 }
 
-// fetchKeys returns the keys of a set that are of use.
-func fetchKeys(ctx context.Context, client *http.Client, url string) ([]*key, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody) //nolint:gosec // the configuration names it, and nothing that a caller sends
+// fetches are the fetches that go on.
+type fetches struct {
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup
+}
+
+// begin runs a fetch in the background. Requests may still come while the node ends: after Wait it returns errClosed, so that
+// none is left running.
+func (f *fetches) begin(fetch func()) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return errClosed
+	}
+	f.running.Go(fetch) // Wait joins it
+	return nil
+}
+
+// Wait lets no fetch begin any more, and waits for those that go on.
+func (f *fetches) Wait() {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.running.Wait()
+}
+
+// fetchKeys returns the keys of a set that are of use. Errors have the address without its query, which may be a secret.
+func fetchKeys(ctx context.Context, client *http.Client, address string) ([]*key, error) {
+	body, err := fetchSet(ctx, client, address)
+	var keys []*key
+	if err == nil {
+		keys, err = parseKeys(body)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("fetch keys: %w", err)
+		shown, _, _ := strings.Cut(address, "?")
+		return nil, fmt.Errorf("fetch keys from %s: %w", shown, err)
+	}
+	return keys, nil
+}
+
+// fetchSet returns what is at an address.
+func fetchSet(ctx context.Context, client *http.Client, address string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody) //nolint:gosec // the configuration names it, and nothing that a caller sends
+	if err != nil {
+		return nil, withoutURL(err)
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	response, err := client.Do(request) //nolint:gosec // as above; redirects stay at the host
 	if err != nil {
-		return nil, fmt.Errorf("fetch keys: %w", err)
+		return nil, withoutURL(err)
 	}
 	defer response.Body.Close() //nolint:errcheck // it was only read
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetch keys from %s: the status is %d", url, response.StatusCode)
+		return nil, fmt.Errorf("the status is %d", response.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxKeySet+1))
 	if err != nil {
-		return nil, fmt.Errorf("fetch keys from %s: %w", url, err)
+		return nil, err
 	}
 	if len(body) > maxKeySet {
-		return nil, fmt.Errorf("fetch keys from %s: the answer has more than %d bytes", url, maxKeySet)
+		return nil, fmt.Errorf("the answer has more than %d bytes", maxKeySet)
 	}
-	keys, err := parseKeys(body)
-	if err != nil {
-		return nil, fmt.Errorf("fetch keys from %s: %w", url, err)
+	return body, nil
+}
+
+// withoutURL takes off what net/http puts around its errors: the whole URL, that of a redirect too.
+func withoutURL(err error) error {
+	if wrapped, is := errors.AsType[*url.Error](err); is {
+		return wrapped.Err
 	}
-	return keys, nil
+	return err
 }
 
 // parseKeys reads a key set (RFC 7517, section 5). Keys that are not of use are left out, and so are those that cannot be

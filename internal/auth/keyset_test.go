@@ -98,32 +98,101 @@ func TestKeySetRotation(t *testing.T) {
 	w.clock.pass(15 * time.Minute)
 	require.NoError(t, w.try(t, a), "behind its back they are fetched again")
 	require.Eventually(t, func() bool { return p.asked.Load() == 3 }, 5*time.Second, time.Millisecond)
-	w.Close()
+	w.Settle()
 	requireOnly(t, auth.ErrInvalidToken, w.try(t, a))
 	require.NoError(t, w.try(t, b))
 }
 
-// Anybody can make up a token with a key's id that does not exist: the issuer does not feel it.
+// Anybody can make up a token with a key's id that does not exist: the issuer does not feel it. The token is wrong for good
+// once the issuer was asked after it came.
 func TestUnknownKeys(t *testing.T) {
 	p := newProvider(t)
 	a, pubA := named(t, "a")
 	p.publish(t, pubA)
 	w := published(t, p)
 	require.NoError(t, w.try(t, a))
-	for n := range 50 {
-		s, _ := named(t, fmt.Sprint("made-up-", n))
-		requireOnly(t, auth.ErrInvalidToken, w.try(t, s))
+	madeUp := make([]signer, 50)
+	for n := range madeUp {
+		madeUp[n], _ = named(t, fmt.Sprint("made-up-", n))
+	}
+	requireOnly(t, auth.ErrInvalidToken, w.try(t, madeUp[0]))
+	for _, s := range madeUp[1:] {
+		requireOnly(t, auth.ErrKeysUnavailable, w.try(t, s))
+		requireOnly(t, auth.ErrInvalidToken, w.try(t, madeUp[0]))
 	}
 	require.Equal(t, int32(2), p.asked.Load())
 	w.clock.pass(30 * time.Second)
-	s, _ := named(t, "x")
-	requireOnly(t, auth.ErrInvalidToken, w.try(t, s))
-	requireOnly(t, auth.ErrInvalidToken, w.try(t, s))
+	x, _ := named(t, "x")
+	y, _ := named(t, "y")
+	requireOnly(t, auth.ErrInvalidToken, w.try(t, x))
+	requireOnly(t, auth.ErrInvalidToken, w.try(t, x))
+	for _, s := range madeUp {
+		requireOnly(t, auth.ErrInvalidToken, w.try(t, s))
+	}
+	requireOnly(t, auth.ErrKeysUnavailable, w.try(t, y))
 	require.Equal(t, int32(3), p.asked.Load())
 
 	forged, _ := named(t, "a")
 	requireOnly(t, auth.ErrInvalidToken, w.try(t, forged))
 	require.Equal(t, int32(3), p.asked.Load(), "a wrong signature is no reason to ask")
+}
+
+// More made-up ids than are kept: those above get no last word, except who has the issuer asked.
+func TestManyUnknownKeys(t *testing.T) {
+	p := newProvider(t)
+	a, pubA := named(t, "a")
+	p.publish(t, pubA)
+	w := published(t, p)
+	require.NoError(t, w.try(t, a))
+	requireOnly(t, auth.ErrInvalidToken, w.try(t, signer{alg: a.alg, key: a.key, kid: "first"}))
+	for n := range 200 {
+		requireOnly(t, auth.ErrKeysUnavailable, w.try(t, signer{alg: a.alg, key: a.key, kid: fmt.Sprint("made-up-", n)}))
+	}
+	w.clock.pass(30 * time.Second)
+	for range 2 {
+		requireOnly(t, auth.ErrInvalidToken, w.try(t, signer{alg: a.alg, key: a.key, kid: "last"}))
+	}
+	requireOnly(t, auth.ErrInvalidToken, w.try(t, signer{alg: a.alg, key: a.key, kid: "made-up-99"}))
+	requireOnly(t, auth.ErrKeysUnavailable, w.try(t, signer{alg: a.alg, key: a.key, kid: "made-up-100"}))
+	require.Equal(t, int32(3), p.asked.Load())
+}
+
+// Made-up tokens keep nobody out who has a new key: they are told to come back, not that their token is wrong.
+func TestRotationBehindAnUnknownKey(t *testing.T) {
+	p := newProvider(t)
+	a, pubA := named(t, "a")
+	b, pubB := named(t, "b")
+	madeUp, _ := named(t, "made-up")
+	p.publish(t, pubA)
+	w := published(t, p)
+	require.NoError(t, w.try(t, a))
+	requireOnly(t, auth.ErrInvalidToken, w.try(t, madeUp))
+	p.fail()
+	w.clock.pass(time.Second)
+	requireOnly(t, auth.ErrKeysUnavailable, w.try(t, b))
+	p.publish(t, pubA, pubB)
+	requireOnly(t, auth.ErrKeysUnavailable, w.try(t, b))
+	require.Equal(t, int32(2), p.asked.Load())
+	w.clock.pass(29 * time.Second)
+	require.NoError(t, w.try(t, b))
+	require.Equal(t, int32(3), p.asked.Load())
+}
+
+// A key that the issuer has withdrawn does not count once more because nobody came for long.
+func TestWithdrawnKey(t *testing.T) {
+	for _, quiet := range []time.Duration{30 * time.Minute, 23 * time.Hour} {
+		p := newProvider(t)
+		a, pubA := named(t, "a")
+		b, pubB := named(t, "b")
+		p.publish(t, pubA)
+		w := published(t, p)
+		require.NoError(t, w.try(t, a))
+		p.publish(t, pubB)
+		w.clock.pass(quiet)
+		requireOnly(t, auth.ErrInvalidToken, w.try(t, a))
+		require.NoError(t, w.try(t, b))
+		require.Equal(t, int32(2), p.asked.Load())
+	}
 }
 
 func TestKeySetOutage(t *testing.T) {
@@ -148,13 +217,13 @@ func TestKeySetOutage(t *testing.T) {
 		w.clock.pass(time.Hour)
 		for range 3 {
 			require.NoError(t, w.try(t, a), "what is known goes on working")
-			w.Close()
+			w.Settle()
 		}
 		require.Equal(t, asked+int32(hours)+1, p.asked.Load(), "and the issuer is let alone for a while")
 	}
 	w.clock.pass(time.Hour - time.Second)
 	require.NoError(t, w.try(t, a))
-	w.Close()
+	w.Settle()
 	w.clock.pass(time.Second)
 	requireOnly(t, auth.ErrKeysUnavailable, w.try(t, a))
 
@@ -230,7 +299,7 @@ func TestAllWaitForANewKey(t *testing.T) {
 	}
 	require.NoError(t, w.try(t, a), "known keys need not wait")
 	close(release)
-	w.Close()
+	w.Settle()
 	require.NoError(t, w.try(t, b))
 	require.Equal(t, int32(2), p.asked.Load())
 }
@@ -340,6 +409,41 @@ func TestRotationWithoutIDs(t *testing.T) {
 	require.Equal(t, int32(2), p.asked.Load())
 }
 
+// A key that is published otherwise than before counts as it is published now.
+func TestKeyPublishedOtherwise(t *testing.T) {
+	a, pub := named(t, "a")
+	wrongAlg, wrongID := pub, pub
+	wrongAlg.Algorithm, wrongID.KeyID = "ES384", "b"
+	for _, was := range []jose.JSONWebKey{wrongAlg, wrongID} {
+		p := newProvider(t)
+		p.publish(t, was)
+		w := published(t, p)
+		requireOnly(t, auth.ErrInvalidToken, w.try(t, a))
+		p.publish(t, pub)
+		w.clock.pass(30 * time.Second)
+		require.NoError(t, w.try(t, a))
+	}
+}
+
+// Tokens without ids all ask for the same key: a forged one does not answer for those that come after it.
+func TestRotationWithoutIDsBehindAForgery(t *testing.T) {
+	p := newProvider(t)
+	a, pubA := named(t, "")
+	b, pubB := named(t, "")
+	forged, _ := named(t, "")
+	p.publish(t, pubA)
+	w := published(t, p)
+	require.NoError(t, w.try(t, a))
+	requireOnly(t, auth.ErrInvalidToken, w.try(t, forged))
+	p.publish(t, pubB)
+	requireOnly(t, auth.ErrKeysUnavailable, w.try(t, b))
+	require.Equal(t, int32(2), p.asked.Load())
+	w.clock.pass(30 * time.Second)
+	require.NoError(t, w.try(t, b))
+	requireOnly(t, auth.ErrInvalidToken, w.try(t, a))
+	require.Equal(t, int32(3), p.asked.Load())
+}
+
 // Key ids are the issuer's own: another's key of the same id is another key.
 func TestKeyIDsOfTwoIssuers(t *testing.T) {
 	p, q := newProvider(t), newProvider(t)
@@ -392,4 +496,62 @@ func TestRedirects(t *testing.T) {
 		})
 	}
 	require.Zero(t, elsewhere.asked.Load())
+}
+
+// The query of an address may be what lets us in.
+func TestAddressIsLoggedWithoutQuery(t *testing.T) {
+	a, _ := named(t, "a")
+	for name, c := range map[string]struct {
+		serve http.HandlerFunc // nil for nobody who listens
+		want  string
+	}{
+		"status": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, "the status is 403"},
+		"away":   {nil, "connection refused"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "ftp://elsewhere.example/?"+r.URL.RawQuery, http.StatusFound)
+		}, "redirect to another host"},
+		"no set":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }, "not a key set"},
+		"huge":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20+1)) }, "more than 1048576 bytes"},
+		"cut off": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9") }, "unexpected EOF"},
+		"slow":    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "deadline exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t)
+			p.answer(c.serve)
+			if c.serve == nil {
+				p.Close()
+			}
+			cfg := auth.DefaultConfig()
+			cfg.Issuers = []auth.Issuer{{Issuer: "i", Audiences: []string{"us"}, Algorithms: []string{"ES256"}, JWKS: p.URL + "/keys?code=hunter2"}}
+			w := newWorld(t, cfg)
+			if name == "slow" {
+				w.SetFetchTimeout(50 * time.Millisecond)
+			}
+			err := w.try(t, a)
+			requireOnly(t, auth.ErrKeysUnavailable, err)
+			require.NotContains(t, err.Error(), "hunter2")
+			require.Contains(t, w.logs.String(), p.URL+"/keys: ")
+			require.Contains(t, w.logs.String(), c.want)
+			require.NotContains(t, w.logs.String(), "hunter2")
+		})
+	}
+}
+
+// The administration answers a little longer than readers and publishers are served.
+func TestNoFetchAfterClose(t *testing.T) {
+	p := newProvider(t)
+	a, pubA := named(t, "a")
+	b, pubB := named(t, "b")
+	p.publish(t, pubA)
+	w := published(t, p)
+	require.NoError(t, w.try(t, a))
+	p.publish(t, pubA, pubB)
+	w.Close()
+	w.Close()
+	requireOnly(t, auth.ErrKeysUnavailable, w.try(t, b))
+	w.clock.pass(15 * time.Minute)
+	require.NoError(t, w.try(t, a), "what is known goes on")
+	w.clock.pass(15 * time.Minute)
+	requireOnly(t, auth.ErrKeysUnavailable, w.try(t, a))
+	require.Equal(t, int32(1), p.asked.Load())
 }

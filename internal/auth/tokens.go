@@ -44,7 +44,8 @@ func New(cfg Config, store backplane.Tickets, log *slog.Logger) (*Tokens, error)
 	return t, nil
 }
 
-// Close waits for what goes on in the background: a key set that is being fetched, which takes some seconds at most.
+// Close waits for what goes on in the background: a key set that is being fetched, which takes some seconds at most. After it
+// none is fetched any more.
 func (t *Tokens) Close() {
 	for _, i := range t.issuers {
 		if set, fetched := i.source.(*keySet); fetched {
