@@ -43,8 +43,8 @@ It takes about 35 seconds with a heartbeat of 15 seconds.
 Events of its own are live only, so they are kept nowhere. They go to a topic with a random name; where the token may not
 read that, to the first --topic.
 
-The exit code is 0 when all is well or there are only warnings, 1 for faults, 2 for faults of the command line, and 4 when
-no node could be reached.`
+The exit code is 0 when all is well or there are only warnings, 1 for faults, 2 for faults of the command line, 3 when the
+node wants a token, or another one, and so there was little to look at, and 4 when no node could be reached.`
 	c.Example = `  pushstreamd doctor http://localhost:8080
   pushstreamd doctor https://events.example.com --token-file token --origin https://app.example.com
   pushstreamd doctor https://events.example.com --duration 10m --output json`
@@ -100,6 +100,10 @@ func (p program) examine(ctx context.Context, cfg doctor.Config, o doctorOptions
 	switch {
 	case !r.Reached:
 		return exit{code: exitUnavailable, error: errors.New("no node could be reached")}
+	case r.Refused && cfg.Token == "":
+		return exit{code: exitForbidden, error: errors.New("the node wants a credential; give one with --token-file")}
+	case r.Refused:
+		return exit{code: exitForbidden, error: errors.New("the node does not take this token; give another one with --token-file")}
 	case r.Level == doctor.Fault:
 		return failure(errors.New("the path has faults"))
 	default:

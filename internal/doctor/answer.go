@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // answer: is there a stream for this reader?
@@ -26,6 +27,14 @@ func (e *evidence) answer() Finding {
 		if r.has(kindHello) { // it did, later
 			f.Level, f.Measured = Warning, fmt.Sprintf("200 %s; later the node said goodbye (%q)", eventStream, b.reason)
 		}
+	case r.isStream() && r.has(kindHello):
+		f.Level, f.Measured = OK, "200 "+eventStream
+	case r.isStream() && r.over():
+		// What collects has nothing to pass on when the next one on the way, or itself, ends the silence that comes of it.
+		f.Level, f.Measured = Fault, fmt.Sprintf("200 %s, ended after %s without a hello, %s", eventStream, round(r.until.Sub(r.asked)), ending(r.err))
+		f.Cure = slices.Concat(e.bufferingCure(), e.idleCure())
+	case r.isStream() && len(r.blocks) > 0:
+		f.Level, f.Measured = Fault, fmt.Sprintf("200 %s, and no hello among what came in %s: something else answers /events", eventStream, round(r.until.Sub(r.asked)))
 	case r.isStream():
 		f.Level, f.Measured = OK, "200 "+eventStream
 	case r.reply.status >= http.StatusMultipleChoices && r.reply.status < http.StatusBadRequest:
@@ -54,6 +63,13 @@ func (e *evidence) refusal(f *Finding) {
 	}
 }
 
+// refused reports whether the node itself wants another credential. Where Authorization is taken away on the way to it, no
+// credential helps.
+func (e *evidence) refused() bool {
+	r := e.idle.reply
+	return (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden) && r.isNodes() && e.tokenPasses() != stripped
+}
+
 // noStream says why there is nothing to judge of the stream; "" where there is.
 func (e *evidence) noStream() string {
 	r := e.idle
@@ -62,7 +78,7 @@ func (e *evidence) noStream() string {
 		return "nobody has answered"
 	case r.has(kindHello):
 		return ""
-	case r.answered.IsZero() && r.reply.err == nil || r.isStream() && !r.over() && !r.has(kindBye):
+	case r.answered.IsZero() && r.reply.err == nil || r.isStream() && !r.over() && len(r.blocks) == 0:
 		return "no block has come: see buffering"
 	default:
 		return "there is no stream: see answer"

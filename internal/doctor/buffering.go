@@ -30,13 +30,13 @@ func (e *evidence) buffering() Finding {
 	}
 	f = e.delays(f)
 	first, _ := r.find(kindHello)
-	wait := first.at.Sub(r.answered)
+	wait := first.at.Sub(r.asked) // not from the headers: what collects whole answers holds those back too
 	f.Figures["hello_ms"] = wait.Milliseconds()
-	f.Measured = fmt.Sprintf("hello %s after the headers; ", round(wait)) + f.Measured
-	if wait > soon && f.Level == OK {
+	f.Measured = fmt.Sprintf("hello %s after it was asked for; ", round(wait)) + f.Measured
+	if wait-e.head.took > soon && f.Level != Fault { // HEAD had to connect as well
 		f.Level = Warning
 	}
-	if f.Level != OK && f.Cure == nil {
+	if (f.Level == Fault || f.Level == Warning) && f.Cure == nil {
 		f.Cure = e.bufferingCure()
 	}
 	return f
@@ -68,9 +68,8 @@ func (e *evidence) delays(f Finding) Finding {
 	f.Figures["lumped"] = int64(lumped)
 	f.Level = OK
 	f.Measured = fmt.Sprintf("%d of %d events came, after %s (median) to %s", len(delays), len(events), round(median), round(most))
-	late, _ := e.pingsLate()
 	switch {
-	case len(delays) < len(events) && most <= soon && !late:
+	case len(delays) < len(events) && most <= soon && e.passesOn():
 		f.Level, f.Cure = Fault, shareCure()
 		f.Measured += "; the others never, although pings did: " + unshared
 	case most > soon && lumped > 0:
@@ -80,6 +79,9 @@ func (e *evidence) delays(f Finding) Finding {
 		f.Level = Fault
 	case most > soon:
 		f.Level = Warning
+	}
+	if len(delays) < len(events) {
+		f.Measured += e.cutShort()
 	}
 	return f
 }
@@ -95,11 +97,28 @@ func (e *evidence) published() (events []sent, untold string) {
 // noneArrived tells a proxy that holds everything back from nodes that do not know of each other.
 func (e *evidence) noneArrived(f Finding) Finding {
 	f.Level, f.Measured = Fault, fmt.Sprintf("of %d events that were published none came", len(e.trial.sent))
-	if late, _ := e.pingsLate(); !late {
+	if e.passesOn() {
 		f.Measured += ", although pings did: " + unshared
 		f.Cure = shareCure()
 	}
+	f.Measured += e.cutShort()
 	return f
+}
+
+// passesOn reports whether blocks came all the while, so that whatever did not come was not held back. A stream that ended
+// before a ping was due proves nothing.
+func (e *evidence) passesOn() bool {
+	late, _ := e.pingsLate()
+	return !late && e.idle.has(kindPing) && !e.trial.plain.ended
+}
+
+// cutShort says when the stream of the events ended; "" if it did not.
+func (e *evidence) cutShort() string {
+	r := e.trial.plain
+	if !r.ended {
+		return ""
+	}
+	return fmt.Sprintf("; their stream ended after %s", round(r.until.Sub(r.asked)))
 }
 
 const unshared = "the nodes that take them and the one that reads do not share them"
@@ -125,6 +144,11 @@ func lumps(at []time.Time) int {
 func (e *evidence) pings(f Finding, untold string) Finding {
 	late, longest := e.pingsLate()
 	f.Figures["silence_ms"] = longest.Milliseconds()
+	if e.idle.ended && !e.idle.has(kindPing) {
+		f.Level = Skipped
+		f.Measured = fmt.Sprintf("the stream ended before a ping came: see idle (no events were published: %s)", untold)
+		return f
+	}
 	f.Level = OK
 	f.Measured = fmt.Sprintf("the longest silence was %s, with a heartbeat of %s (no events were published: %s)", round(longest), round(e.heartbeat()), untold)
 	if late {

@@ -37,6 +37,7 @@ func (e *evidence) report() Report {
 		e.headersPass(), e.crossOrigin(), e.resume(),
 	}
 	r.Reached = e.head.err == nil && !e.nobodyBehind()
+	r.Refused = e.refused()
 	r.Level = worst(r.Findings)
 	return r
 }

@@ -68,6 +68,9 @@ type Report struct {
 	URL string `json:"url"`
 	// Reached says that a node, or at least its proxy, has answered. Without it the other checks mean nothing.
 	Reached bool `json:"reached"`
+	// Refused says that the node wants another credential for a stream, so there was little to look at. It is no fault of
+	// the path.
+	Refused bool `json:"refused"`
 	// Proxies are who has named itself on the way.
 	Proxies []string `json:"proxies"`
 	// Nodes are the names of the nodes that streams came from.

@@ -195,7 +195,7 @@ func (p *prober) target(ctx context.Context) (names []string, target, untold str
 	return nil, "", "the token may not read a topic of our own; name one for it with --topic"
 }
 
-// headers asks with long headers. Smaller credentials are tried as long as larger ones are refused.
+// headers asks with long headers. Smaller credentials are tried as long as larger ones do not get through.
 func (p *prober) headers(ctx context.Context) (cursor reply, tokens []sized) {
 	cursor = p.head(ctx, nil, http.Header{"Last-Event-Id": {strings.Repeat("a", longCursor)}})
 	const scheme = "Bearer "
@@ -203,7 +203,7 @@ func (p *prober) headers(ctx context.Context) (cursor reply, tokens []sized) {
 		header := http.Header{"Authorization": {scheme + noise(size-len(scheme))}}
 		one := sized{p.head(ctx, nil, header), size}
 		tokens = append(tokens, one)
-		if !one.refusedForSize() {
+		if one.passes() {
 			break
 		}
 	}

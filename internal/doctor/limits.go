@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 )
 
@@ -20,8 +22,11 @@ func (e *evidence) headerLimits() Finding {
 	}
 	passed, answer := 0, e.tokens[0]
 	for _, t := range e.tokens {
-		if !t.refusedForSize() {
+		if t.passes() {
 			passed = t.bytes
+		}
+		if refusedForSize(t.reply) && !refusedForSize(answer.reply) {
+			answer = t
 		}
 	}
 	f.Figures = map[string]int64{"authorization_bytes": int64(passed)}
@@ -29,12 +34,21 @@ func (e *evidence) headerLimits() Finding {
 	switch {
 	case refusedForSize(e.cursor):
 		f.Level, f.Measured = Fault, fmt.Sprintf("Last-Event-ID of %d bytes: %s", longCursor, e.cursor)
+	case unanswered(e.cursor):
+		f.Level, f.Measured = Skipped, fmt.Sprintf("Last-Event-ID of %d bytes: %s", longCursor, lost(e.cursor))
+		return f
 	case passed == maxToken:
 		return f
+	case passed == 0 && unanswered(answer.reply):
+		f.Level, f.Measured = Skipped, fmt.Sprintf("Authorization of %d to %d bytes: %s", e.tokens[len(e.tokens)-1].bytes, answer.bytes, lost(answer.reply))
+		return f
 	default:
-		f.Level, f.Measured = Fault, fmt.Sprintf("Authorization of %d bytes: %s; %d bytes get through", answer.bytes, answer.reply, passed)
+		f.Level, f.Measured = Fault, fmt.Sprintf("Authorization of %d bytes: %s; %d bytes get through", answer.bytes, lost(answer.reply), passed)
 		if passed >= enough {
 			f.Level = Warning
+		}
+		if unanswered(answer.reply) { // a limit answers, or hangs up, so none of the lines below would help
+			return f
 		}
 	}
 	f.Cure = e.path().cure(
@@ -47,13 +61,29 @@ func (e *evidence) headerLimits() Finding {
 	return f
 }
 
-func (s sized) refusedForSize() bool { return refusedForSize(s.reply) }
+// passes reports whether a node, or somebody who does not mind its size, has got it.
+func (s sized) passes() bool { return !refusedForSize(s.reply) && !unanswered(s.reply) }
 
-// refusedForSize reports whether an answer is what somebody says, or does, who finds a request too large. A node that was
-// reached answers with a problem.
+// unanswered reports whether a request was lost, or never sent. That is not what somebody does who finds it too large.
+func unanswered(r reply) bool {
+	timeout, timed := errors.AsType[net.Error](r.err)
+	op, operated := errors.AsType[*net.OpError](r.err)
+	return timed && timeout.Timeout() || operated && op.Op == "dial"
+}
+
+// lost says what an answer is, and of a time-out, how long there was none.
+func lost(r reply) string {
+	if timeout, timed := errors.AsType[net.Error](r.err); timed && timeout.Timeout() {
+		return fmt.Sprintf("no answer in %s", round(r.took))
+	}
+	return r.String()
+}
+
+// refusedForSize reports whether an answer is what somebody says, or does, who finds a request too large: hanging up too. A
+// node that was reached answers with a problem.
 func refusedForSize(r reply) bool {
 	if r.err != nil {
-		return true
+		return !unanswered(r)
 	}
 	if r.isNodes() {
 		return false

@@ -132,10 +132,8 @@ func decodeAdmin(c echo.Context, into any, expected string) error {
 // letters, and texts with what is no character.
 func unambiguous(body []byte) error {
 	var members map[string]json.RawMessage
-	if json.Unmarshal(body, &members) != nil {
-		return nil // whoever decodes it says what is wrong
-	}
-	if len(members) != membersOf(body) {
+	isObject := json.Unmarshal(body, &members) == nil // of anything else, whoever decodes it says what is wrong
+	if isObject && len(members) != membersOf(body) {
 		return invalid("a name is there twice")
 	}
 	for name, value := range members {

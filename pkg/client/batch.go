@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 )
@@ -17,9 +18,10 @@ type pending struct {
 // It returns a result for each event, in the same order, also when it returns an error: that is not nil where any event was
 // not stored, and wraps the first one's.
 //
-// An event that is refused does not keep the others from being stored. Only events whose own result may pass are sent
-// again, up to Config.Attempts times, with their keys. Where such events remain, or a whole request failed, the requests
-// behind it are not sent, and their events have ErrNotSent.
+// An event that is refused does not keep the others from being stored. A request that is too large for the server is sent in
+// two halves, and so on; an event that is too large alone is refused like any other. Only events whose own result may pass
+// are sent again, up to Config.Attempts times, with their keys. Where such events remain, or a whole request failed, the
+// requests behind it are not sent, and their events have ErrNotSent.
 //
 // Events of the same target keep their order, but for this: when one of a request could not be stored at first, and
 // later ones of that request were, it comes after them. Where that does harm, publish the events one by one.
@@ -36,13 +38,7 @@ func (c *Client) PublishBatch(ctx context.Context, events []Publication) ([]Resu
 	var stopped error
 	for len(waiting) > 0 {
 		n := c.fit(waiting)
-		if stopped == nil {
-			stopped = c.publishChunk(ctx, waiting[:n])
-		} else {
-			for _, p := range waiting[:n] {
-				p.result.Err = fmt.Errorf("%w: %w", ErrNotSent, stopped)
-			}
-		}
+		stopped = c.publishChunk(ctx, waiting[:n], stopped)
 		waiting = waiting[n:]
 	}
 	failed := 0
@@ -72,17 +68,31 @@ func (c *Client) fit(waiting []pending) int {
 	return len(waiting)
 }
 
-// publishChunk publishes what goes into one request. It returns an error if another request should not follow.
-func (c *Client) publishChunk(ctx context.Context, chunk []pending) error {
+// publishChunk publishes what goes into one request, unless something before it has stopped all. It returns an error if
+// another request should not follow.
+func (c *Client) publishChunk(ctx context.Context, chunk []pending, stopped error) error {
+	if stopped != nil {
+		for _, p := range chunk {
+			p.result.Err = fmt.Errorf("%w: %w", ErrNotSent, stopped)
+		}
+		return stopped
+	}
 	err := c.attempts(ctx, func(ctx context.Context, base *url.URL) error {
 		var err error
 		chunk, err = c.postBatch(ctx, base, chunk)
 		return err
 	})
+	tooLarge := errors.Is(err, ErrTooLarge) // the request: nothing of it was stored
+	if half := len(chunk) / 2; tooLarge && half > 0 {
+		return c.publishChunk(ctx, chunk[half:], c.publishChunk(ctx, chunk[:half], nil))
+	}
 	if err != nil {
 		for _, p := range chunk {
 			p.result.Err = err
 		}
+	}
+	if tooLarge {
+		return nil // it is the event's own fault
 	}
 	return err
 }

@@ -146,6 +146,64 @@ func TestBatchStopsWhereSomethingCouldNotBeStored(t *testing.T) {
 	}
 }
 
+// limited refuses a whole request over so many bytes, as nodes and proxies do.
+func limited(s **server, most int, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, bodies, _ := (*s).seen(); len(bodies[len(bodies)-1]) > most {
+			problem(413, "body_too_large")(w, r)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func TestBatchThatIsTooLargeIsSentInHalves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *server
+		s = serve(t, limited(&s, 240, results(&s, nil)))
+		events := orders(6)
+		events[3].Data = strings.Repeat("x", 1000)
+		got, err := s.connect(t, nil).PublishBatch(t.Context(), events)
+		require.EqualError(t, err, "publish batch: 1 of 6 events: status 413 (body_too_large): because")
+		require.Equal(t, []string{"k0 k1 k2 k3 k4 k5", "k0 k1 k2", "k3 k4 k5", "k3", "k4 k5"}, keysOf(t, s))
+		for i, r := range got {
+			if i == 3 {
+				require.ErrorIs(t, r.Err, client.ErrTooLarge)
+				require.NotErrorIs(t, r.Err, client.ErrNotSent)
+				continue
+			}
+			require.Equal(t, client.Result{Key: fmt.Sprintf("k%d", i), ID: fmt.Sprintf("id-k%d", i)}, r)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		var s *server
+		s = serve(t, limited(&s, 160, results(&s, map[string][]int{"k1": {503}})))
+		got, err := s.connect(t, func(cfg *client.Config) { cfg.Attempts = 1 }).PublishBatch(t.Context(), orders(4))
+		require.ErrorIs(t, err, client.ErrUnavailable)
+		require.Equal(t, []string{"k0 k1 k2 k3", "k0 k1"}, keysOf(t, s))
+		require.NotErrorIs(t, got[1].Err, client.ErrNotSent)
+		for _, r := range got[2:] {
+			require.ErrorIs(t, r.Err, client.ErrNotSent, "the other half does not overtake")
+		}
+	})
+}
+
+// One that no request has room for: the server would refuse it as long as it is sent.
+func TestBatchGoesOnBehindAnEventThatIsTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *server
+		s = serve(t, limited(&s, 240, results(&s, nil)))
+		events := orders(5)
+		events[2].Data = strings.Repeat("x", 1000)
+		got, err := s.connect(t, func(cfg *client.Config) { cfg.BatchBytes = 240 }).PublishBatch(t.Context(), events)
+		require.ErrorIs(t, err, client.ErrTooLarge)
+		require.Equal(t, []string{"k0 k1", "k2", "k3 k4"}, keysOf(t, s))
+		for i, r := range got {
+			require.Equal(t, i == 2, r.Err != nil, r.Err)
+		}
+	})
+}
+
 func TestBatchAnsweredByNonsense(t *testing.T) {
 	for _, body := range []string{"<html>", "{}", `{"results":[{"id":"a"}]}`, `{"results":[{"id":"a"},{}]}`, `{"results":[{"id":"a"},{"id":"b"},{"id":"c"}]}`} {
 		synctest.Test(t, func(t *testing.T) {

@@ -11,8 +11,9 @@ import (
 )
 
 // CredentialFunc returns a token or a publisher's key. It is called for every request, at the same time by many; so it keeps
-// what it fetched, and renews it a while before it expires. It is called again at once, one time, when the server says that
-// a token has expired. An empty credential sends none: that is for development mode.
+// what it fetched, and renews it a while before it expires. It is called again at once, one time, when the server answers what
+// it returned with a 401, unless that says that the token is refused for good. An empty credential sends none: that is for
+// development mode.
 //
 // An error counts like a server that cannot be reached, and the request is tried again; one that wraps ErrUnauthorized is
 // final.
@@ -34,7 +35,8 @@ type Config struct {
 	// HTTPClient makes the requests; nil, the default, is one of the Client's own. Its Timeout and CheckRedirect are not
 	// used: a stream has no end, and redirects are not followed.
 	HTTPClient *http.Client
-	// Attempts is how often a publish is tried in all, 1 to 100; default 5. A Stream tries for ever.
+	// Attempts is how often a publish is tried in all, 1 to 1000000; default 5. With the most of it, a publish is tried for as
+	// long as its context lasts. A Stream tries for ever.
 	Attempts int
 	// AttemptTimeout bounds one attempt to publish, or to get a ticket, 1 ms to 10 min; default 15 s. It should be longer
 	// than the server's publish.timeout, so that the server is the one who says what became of an event.
@@ -46,11 +48,11 @@ type Config struct {
 	// twice that for the next, and so on up to BackoffMax; 1 ms to 10 min; defaults 500 ms and 30 s. Where the server says
 	// how long to wait, it is at least that.
 	BackoffMin, BackoffMax time.Duration
-	// BatchEvents is the most events of one request, 1 to 100000; default 500. It must not be over the server's
-	// limits.batch_events.
+	// BatchEvents is the most events of one request, 1 to 100000; default 500. It should not be over the server's
+	// limits.batch_events: what is refused as too large is sent again in halves.
 	BatchEvents int
-	// BatchBytes is the most bytes of a request with more than one event, 1 to 1 GiB; default 4 MiB. It must not be over
-	// the server's limits.body_bytes.
+	// BatchBytes is the most bytes of a request with more than one event, 1 to 1 GiB; default 4 MiB. It should not be over
+	// the server's limits.body_bytes, for the same reason.
 	BatchBytes int
 	// BlockBytes is the most that one event may have when it is read, with all that is around its data, 1 to 1 GiB; default
 	// 1 MiB. A larger one ends a Stream with ErrTooLarge.
@@ -60,7 +62,11 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-const maxTimeout = 10 * time.Minute
+const (
+	maxTimeout = 10 * time.Minute
+	// maxAttempts are more than anybody waits for: half a year, with the default backoff.
+	maxAttempts = 1_000_000
+)
 
 // DefaultConfig returns the defaults. URLs is left to the caller.
 func DefaultConfig() Config {
@@ -101,7 +107,7 @@ func (c Config) Validate() error {
 		name     string
 		is, most int
 	}{
-		{"Attempts", c.Attempts, 100}, {"BatchEvents", c.BatchEvents, 100_000}, {"BatchBytes", c.BatchBytes, 1 << 30}, {"BlockBytes", c.BlockBytes, 1 << 30},
+		{"Attempts", c.Attempts, maxAttempts}, {"BatchEvents", c.BatchEvents, 100_000}, {"BatchBytes", c.BatchBytes, 1 << 30}, {"BlockBytes", c.BlockBytes, 1 << 30},
 	} {
 		if n.is < 1 || n.is > n.most {
 			faults = append(faults, fmt.Errorf("%s: %d is not 1 to %d", n.name, n.is, n.most))

@@ -23,6 +23,9 @@ func TestConfig(t *testing.T) {
 		require.ErrorContains(t, err, "URLs[1]: ", bad)
 		require.NotContains(t, err.Error(), "secret")
 	}
+	last := withURL("http://host")
+	last.Attempts = 1_000_000
+	require.NoError(t, last.Validate(), "as long as the context lasts")
 	for field, change := range map[string]func(*client.Config){
 		"Attempts":       func(c *client.Config) { c.Attempts = 0 },
 		"AttemptTimeout": func(c *client.Config) { c.AttemptTimeout = time.Hour },

@@ -2,9 +2,11 @@ package client
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/pushstream/pushstream/pkg/event"
+	"github.com/pushstream/pushstream/pkg/sse"
 )
 
 // reserved begins the names of control blocks.
@@ -21,7 +23,9 @@ const (
 func (c *connection) control(name string, ev Event, cursor string) error {
 	switch name {
 	case "hello":
-		c.hello(ev.Data)
+		if err := c.hello(ev.Data); err != nil {
+			return err
+		}
 	case "live":
 		c.end.progress = true
 		c.state.Phase = PhaseLive
@@ -35,8 +39,10 @@ func (c *connection) control(name string, ev Event, cursor string) error {
 	return nil
 }
 
-func (c *connection) hello(data []byte) {
+// hello notes what the server says of itself. It returns an error if that speaks a version which is not known here.
+func (c *connection) hello(data []byte) error {
 	var hello struct {
+		Protocol    int    `json:"protocol"`
 		Connection  string `json:"connection"`
 		Node        string `json:"node"`
 		Identity    string `json:"identity"`
@@ -47,12 +53,16 @@ func (c *connection) hello(data []byte) {
 		heartbeat := time.Duration(min(hello.HeartbeatMS, maxWait.Milliseconds())) * time.Millisecond
 		c.body.limit = heartbeat*5/2 + time.Millisecond
 	}
+	if hello.Protocol > sse.Protocol {
+		return fmt.Errorf("%w: its protocol has version %d, and %d is the last that is known here", ErrProtocol, hello.Protocol, sse.Protocol)
+	}
 	c.end.opened, c.opened, c.renewed = true, true, false
 	c.state = State{
 		Phase: PhaseOpen, Connection: hello.Connection, Node: hello.Node, Identity: hello.Identity,
 		Resumed: hello.Resumed == "replaying",
 	}
 	c.tell(c.state)
+	return nil
 }
 
 // gap hands a gap over, in order. One that cannot be read is told all the same: of everything, with the worst reason.

@@ -47,6 +47,9 @@ var (
 	ErrNotSent = errors.New("not sent")
 )
 
+// codeRefused is the code of a 401 to a token that was refused, or to one that was issued before a logout.
+const codeRefused = "token_refused"
+
 // What this package branches on itself.
 var (
 	errSilent  = errors.New("nothing came in time")
@@ -94,7 +97,7 @@ func (e *Error) Is(target error) bool {
 	case ErrRateLimited:
 		return e.Status == http.StatusTooManyRequests
 	case ErrRevoked:
-		return e.Code == byeRevoked && e.Status == 0 || e.Code == "token_refused"
+		return e.Code == byeRevoked && e.Status == 0 || e.Code == codeRefused
 	case ErrEnded:
 		return e.Status == http.StatusNoContent || e.Status == 0 && !e.again
 	case ErrProtocol:
@@ -118,9 +121,20 @@ func (e *Error) invalid() bool {
 }
 
 // stale reports whether a fresh credential, or ticket, may be accepted where this one was not.
-func stale(err error) bool {
+func (c *Client) stale(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && (e.Status == http.StatusUnauthorized && (e.Code == "token_expired" || e.Code == "ticket_invalid") || e.Status == 0 && e.Code == byeExpired)
+	switch {
+	case !ok:
+		return false
+	case e.Status == 0:
+		return e.Code == byeExpired
+	case e.Status != http.StatusUnauthorized:
+		return false
+	case e.Code == "token_expired", e.Code == "ticket_invalid":
+		return true
+	}
+	// Keys are changed, and a proxy may have a mind of its own. Only of one who was logged out a new token is not taken.
+	return e.Code != codeRefused && c.cfg.Credential != nil
 }
 
 // unreachable marks an error of the network, or of whatever else may pass.

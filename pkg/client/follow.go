@@ -62,7 +62,7 @@ func (f *follower) follow(ctx context.Context) error {
 
 // final reports whether there is no coming back.
 func (f *follower) final(end ending) bool {
-	if stale(end.err) && !end.opened {
+	if f.client.stale(end.err) && !end.opened {
 		if f.renewed {
 			return true
 		}
@@ -102,7 +102,7 @@ func (f *follower) pause(end ending) time.Duration {
 		return end.wait
 	case end.told:
 		return max(end.wait, f.client.cfg.backoff(f.failures))
-	case stale(end.err) && f.failures <= 1:
+	case f.client.stale(end.err) && f.failures <= 1:
 		return 0 // a fresh credential is all that is missing
 	case refused != nil && refused.RetryAfter > 0:
 		return refused.RetryAfter + f.client.cfg.backoff(f.failures)

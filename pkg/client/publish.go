@@ -78,7 +78,7 @@ func (c *Client) attempts(ctx context.Context, do func(context.Context, *url.URL
 			return nil
 		case ctx.Err() != nil:
 			return ended(ctx, err)
-		case stale(err) && !renewed:
+		case c.stale(err) && !renewed:
 			renewed = true
 			continue
 		case !passes(err):

@@ -282,6 +282,45 @@ func TestANewCredentialAfterTheOldOneExpired(t *testing.T) {
 	})
 }
 
+func TestANewCredentialAfterTheOldOneWasRefused(t *testing.T) {
+	for code, attempts := range map[string]int{"token_invalid": 2, "token_missing": 2, "": 2, "token_refused": 1} {
+		t.Run("code "+code, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := serve(t, problem(401, code))
+				asked := 0
+				c := s.connect(t, func(cfg *client.Config) {
+					cfg.Credential = func(context.Context) (string, error) {
+						asked++
+						return fmt.Sprintf("token-%d", asked), nil
+					}
+				})
+				_, err := c.Publish(t.Context(), order(1))
+				require.ErrorIs(t, err, client.ErrUnauthorized)
+				require.Equal(t, attempts, asked)
+				err = finalError(t, subscribe(t, c, client.Subscription{}))
+				require.ErrorIs(t, err, client.ErrUnauthorized)
+				require.Equal(t, 2*attempts, asked)
+				requests, _, times := s.seen()
+				require.Len(t, requests, 2*attempts)
+				require.Zero(t, times[len(times)-1], "at once")
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, problem(401, "token_invalid"), open(hello, block("x.2-0", "1")))
+		token := "old"
+		c := s.connect(t, func(cfg *client.Config) {
+			cfg.Credential = func(context.Context) (string, error) {
+				defer func() { token = "new" }()
+				return token, nil
+			}
+		})
+		require.Len(t, hear(subscribe(t, c, client.Subscription{}), 1).ids, 1)
+		requests, _, _ := s.seen()
+		require.Equal(t, "Bearer new", requests[1].Header.Get("Authorization"))
+	})
+}
+
 func TestCredentialThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t, stored)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"sync/atomic"
 )
 
 // Stream is a subscription that outlives its connections. One goroutine at a time consumes it, by Events or by C.
@@ -14,11 +13,13 @@ type Stream struct {
 	onGap  func(Gap)
 	stop   <-chan struct{} // closed when the Stream is to end
 	cancel context.CancelFunc
-	closed atomic.Bool
 	wait   sync.WaitGroup
 	ended  chan struct{} // closed when nothing will come any more
-	begin  sync.Once
 	c      chan Event
+
+	mu     sync.Mutex // Close waits for what C has begun, so that nothing may begin once it waits
+	closed bool
+	begun  bool // there is somebody who closes c
 }
 
 // Subscribe opens a stream, which ends when ctx does, or by Close. It connects in the background: errors of this call are
@@ -27,7 +28,7 @@ type Stream struct {
 // After every end of a connection the Stream comes back, when the server says so and otherwise after a random time that
 // grows with each failure, to the next of Config.URLs, and goes on behind what it has read. It ends for good when the server
 // says so: with a 204, a goodbye that names no time to come back, or a 4xx other than 408, 425 and 429; when a new credential is
-// refused as expired too; when an event is over Config.BlockBytes; and when what answers is not PushStream, before a stream
+// answered with a 401 too; when an event is over Config.BlockBytes; and when what answers is not PushStream, before a stream
 // has ever been open, or in a way that would lose events.
 func (c *Client) Subscribe(ctx context.Context, sub Subscription) (*Stream, error) {
 	if err := sub.Validate(); err != nil {
@@ -42,7 +43,7 @@ func (c *Client) Subscribe(ctx context.Context, sub Subscription) (*Stream, erro
 	s.wait.Go(func() { // it ends with ctx, or by itself; joined by Close. What it has read by then is still to be consumed
 		defer close(s.ended)
 		err := f.follow(ctx)
-		if s.closed.Load() {
+		if s.isClosed() {
 			err = nil
 		}
 		s.queue.end(err)
@@ -79,14 +80,21 @@ func (s *Stream) Events() iter.Seq2[Event, error] {
 }
 
 // C returns a channel of what comes, which is closed when the stream ends for good; Err then says why. An event is handed over
-// when it has been received; LastEventID follows a moment later.
+// when it has been received; LastEventID follows a moment later. After Close the channel is closed.
 func (s *Stream) C() <-chan Event {
-	s.begin.Do(func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.begun:
+	case s.closed:
+		close(s.c)
+	default:
 		s.wait.Go(func() { // it ends with the Stream; joined by Close
 			defer close(s.c)
 			s.forward()
 		})
-	})
+	}
+	s.begun = true
 	return s.c
 }
 
@@ -123,9 +131,17 @@ func (s *Stream) LastEventID() string { return s.queue.at() }
 // Err returns why the stream ended: nil while it has not, and where Close ended it.
 func (s *Stream) Err() error { return s.queue.failure() }
 
+func (s *Stream) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 // Close ends the stream, and waits until it has. What was read ahead is not given. It may be called more than once.
 func (s *Stream) Close() error {
-	s.closed.Store(true)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
 	s.wait.Wait()
 	return nil

@@ -238,6 +238,9 @@ func TestFinalEnds(t *testing.T) {
 			[]error{client.ErrProtocol},
 			0,
 		},
+		"a later version": {
+			open(strings.ReplaceAll(hello, `"protocol":1`, `"protocol":2`), block("x.2-0", "1")), []error{client.ErrProtocol}, 0,
+		},
 		"no envelope":         {open(hello, block("x.2-0", "1"), "id: x.3-0\ndata: 1\n\n"), []error{client.ErrProtocol}, 1},
 		"envelope of nothing": {open(hello, "id: x.3-0\ndata: {\"data\":1}\n\n"), []error{client.ErrProtocol}, 0},
 		"a line of 10 MB":     {open(hello, block("x.2-0", "1"), "data: ", strings.Repeat("x", 10<<20)), []error{client.ErrTooLarge}, 1},
@@ -633,6 +636,35 @@ func TestChannel(t *testing.T) {
 		_, more := <-c
 		require.False(t, more)
 		require.NoError(t, stream.Err())
+	})
+}
+
+func TestAChannelOfAStreamThatIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, open(hello, live, block("x.2-0", "1")))
+		stream := subscribe(t, s.connect(t, nil), client.Subscription{})
+		require.NoError(t, stream.Close())
+		_, more := <-stream.C()
+		require.False(t, more)
+		require.Equal(t, stream.C(), stream.C())
+	})
+	// Where the stream has ended by itself, Close and C are all that there is: the race detector sees whether they agree.
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, answer(204, nil, ""))
+		c := s.connect(t, nil)
+		for range 200 {
+			stream := subscribe(t, c, client.Subscription{})
+			synctest.Wait()
+			require.ErrorIs(t, stream.Err(), client.ErrEnded)
+			var both sync.WaitGroup
+			both.Go(func() { _ = stream.Close() })
+			both.Go(func() {
+				for range stream.C() {
+					t.Error("there is nothing to come")
+				}
+			})
+			both.Wait()
+		}
 	})
 }
 
