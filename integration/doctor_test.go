@@ -138,6 +138,14 @@ var diseases = []disease{
 		check:   "idle", level: doctor.Fault, cure: "proxy_read_timeout 60s;",
 	},
 	{
+		name: "buffering and impatience", balancer: "nginx", heartbeat: "4s",
+		changes: []string{
+			"proxy_buffering off;", "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;",
+			"proxy_read_timeout 60s;", "proxy_read_timeout 1s;",
+		},
+		check: "answer", level: doctor.Fault, cure: "proxy_buffering off;",
+	},
+	{
 		name: "small headers", balancer: "nginx", heartbeat: "1s",
 		changes: []string{"client_max_body_size 8m;", "client_max_body_size 8m; large_client_header_buffers 4 1k;"},
 		check:   "header_limits", level: doctor.Fault, cure: "large_client_header_buffers 4 16k;",
@@ -189,6 +197,11 @@ var diseases = []disease{
 	{
 		name: "buffering", balancer: "caddy", heartbeat: "1s",
 		changes: []string{"lb_try_duration 2s", "lb_try_duration 2s\n buffer_responses"},
+		check:   "buffering", level: doctor.Fault, cure: "response_buffers",
+	},
+	{
+		name: "buffering and impatience", balancer: "caddy", heartbeat: "4s",
+		changes: []string{"lb_try_duration 2s", "lb_try_duration 2s\n buffer_responses", "read_timeout 60s", "read_timeout 1s"},
 		check:   "buffering", level: doctor.Fault, cure: "response_buffers",
 	},
 	{

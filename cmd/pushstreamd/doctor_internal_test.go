@@ -45,7 +45,7 @@ func TestDoctor(t *testing.T) {
 	require.Contains(t, o.stdout, "connection refused")
 }
 
-// A node that wants a credential is no fault of the path.
+// A node that wants a credential is no fault of the path, and not all that is well either.
 func TestDoctorWithoutACredential(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		challenge := "Bearer"
@@ -58,8 +58,15 @@ func TestDoctorWithoutACredential(t *testing.T) {
 	}))
 	defer server.Close()
 	o := do(t, nil, nil, "doctor", server.URL)
-	require.Equal(t, exitOK, o.code, o.stderr)
+	require.Equal(t, exitForbidden, o.code, o.stderr)
 	require.Contains(t, o.stdout, "give one with --token-file")
+	require.Regexp(t, `(?m)^faults 0, `, o.stdout)
+	require.Contains(t, o.stderr, "pushstreamd: the node wants a credential; give one with --token-file\n")
+
+	o = do(t, nil, nil, "doctor", server.URL, "--token", "wrong", "--output", "json")
+	require.Equal(t, exitForbidden, o.code)
+	require.Contains(t, o.stdout, `"refused": true`)
+	require.Equal(t, "pushstreamd: the node does not take this token; give another one with --token-file\n", o.stderr)
 }
 
 func TestDoctorSaysWhatIsWrongWithItsCommandLine(t *testing.T) {

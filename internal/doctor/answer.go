@@ -30,7 +30,7 @@ func (e *evidence) answer() Finding {
 	case r.isStream() && r.has(kindHello):
 		f.Level, f.Measured = OK, "200 "+eventStream
 	case r.isStream() && r.over():
-		// What collects has nothing to pass on when the next one on the way, or itself, ends the silence that comes of it.
+		// What collects has passed nothing on yet when it, or the next one on the way, ends the stream for its silence.
 		f.Level, f.Measured = Fault, fmt.Sprintf("200 %s, ended after %s without a hello, %s", eventStream, round(r.until.Sub(r.asked)), ending(r.err))
 		f.Cure = slices.Concat(e.bufferingCure(), e.idleCure())
 	case r.isStream() && len(r.blocks) > 0:

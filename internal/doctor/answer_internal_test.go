@@ -4,9 +4,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 var errTest = errors.New("test")
@@ -15,6 +18,11 @@ func TestAnswer(t *testing.T) {
 	answered := func(status int, contentType string) func(*evidence) {
 		return func(e *evidence) {
 			e.idle = record{reply: reply{status: status, header: http.Header{"Content-Type": {contentType}}}, answered: at(1), ended: true}
+		}
+	}
+	ended := func(err error, blocks ...block) func(*evidence) {
+		return func(e *evidence) {
+			e.idle = record{reply: okReply(), asked: began, answered: at(1), until: at(2000), blocks: blocks, ended: true, err: err}
 		}
 	}
 	judge(t, (*evidence).answer, map[string]sick{
@@ -26,11 +34,55 @@ func TestAnswer(t *testing.T) {
 		"proxy's own": {answered(401, "text/html"), Fault, "not from a node", ""},
 		"wrong token": {func(e *evidence) { answered(401, problemJSON)(e); e.cfg.Token = "x" }, Fault, "401", ""},
 		"away":        {func(e *evidence) { e.idle = record{reply: okReply(), answered: at(1), ended: true, retry: true} }, Fault, "no node behind it is ready", ""},
+		"at once":     {ended(nil), Fault, "200 text/event-stream, ended after 2s without a hello, as if it were over (FIN)", "proxy_buffering off;"},
+		"in between":  {ended(io.ErrUnexpectedEOF, block{at: at(5), kind: "message"}), Fault, "without a hello, in the middle of the answer", "proxy_buffering off;"},
+		"foreign":     {func(e *evidence) { e.idle.blocks, e.idle.until = []block{{at: at(5), kind: "message"}}, at(6000) }, Fault, "no hello among what came in 6s", ""},
+		"silent":      {func(e *evidence) { e.idle.blocks = nil }, OK, "200", ""},
 		"bye":         {func(e *evidence) { e.idle.blocks = []block{{kind: kindBye, reason: "overloaded"}} }, Fault, `sends readers away ("overloaded")`, ""},
 		"later":       {func(e *evidence) { e.idle.blocks[3].kind = kindBye }, Warning, "later", ""},
 		"broken off":  {func(e *evidence) { e.idle = record{reply: reply{err: errTest}} }, Fault, "GET broke off: test", ""},
 		"nothing":     {func(e *evidence) { e.idle = record{asked: began, until: at(6000)} }, Skipped, "GET nothing yet after 6s", ""},
 	})
+}
+
+// Nginx that buffers loses what it has collected when it is tired of the silence, so both lines are named.
+func TestAStreamThatEndsBeforeItBegins(t *testing.T) {
+	e := well()
+	e.idle = record{reply: okReply("Server", "nginx"), asked: began, answered: at(1), until: at(2000), ended: true}
+	var lines []string
+	for _, c := range e.answer().Cure {
+		lines = append(lines, c.Line)
+	}
+	require.Equal(t, []string{"proxy_buffering off;", "proxy_read_timeout 60s;"}, lines)
+	require.Equal(t, Fault, e.report().Level)
+	for _, check := range []func(*evidence) Finding{(*evidence).buffering, (*evidence).idleTimeout, (*evidence).resume} {
+		require.Contains(t, check(e).Measured, "see answer")
+	}
+	e.idle = streamOf(6000, "none", kindPing)
+	e.idle.blocks = []block{{at: at(5), kind: "message"}}
+	require.Contains(t, e.buffering().Measured, "see answer")
+}
+
+func TestTheNodeWantsAnotherCredential(t *testing.T) {
+	answers := func(status int, contentType, challenge string) reply {
+		return reply{status: status, header: http.Header{"Content-Type": {contentType}, "Www-Authenticate": {challenge}}}
+	}
+	const got = `Bearer error="invalid_token"`
+	for name, c := range map[string]struct {
+		stream, noise reply
+		refused       bool
+	}{
+		"well":       {okReply(), okReply(), false},
+		"anonymous":  {answers(401, problemJSON, "Bearer"), answers(401, problemJSON, got), true},
+		"too little": {answers(403, problemJSON, ""), answers(401, problemJSON, got), true},
+		"proxy":      {answers(401, "text/html", "Basic"), answers(401, "text/html", "Basic"), false},
+		"overloaded": {answers(503, problemJSON, ""), answers(401, problemJSON, got), false},
+		"taken away": {answers(401, problemJSON, "Bearer"), answers(401, problemJSON, "Bearer"), false},
+	} {
+		e := well()
+		e.idle.reply, e.tokens = c.stream, []sized{{c.noise, maxToken}}
+		require.Equal(t, c.refused, e.report().Refused, name)
+	}
 }
 
 func TestSecurity(t *testing.T) {

@@ -118,7 +118,7 @@ func (e *evidence) cutShort() string {
 	if !r.ended {
 		return ""
 	}
-	return fmt.Sprintf("; their stream ended after %s", round(r.until.Sub(r.asked)))
+	return "; their stream ended after " + round(r.until.Sub(r.asked))
 }
 
 const unshared = "the nodes that take them and the one that reads do not share them"

@@ -173,6 +173,7 @@ func TestTheFormOfTheReport(t *testing.T) {
 		Version  int
 		URL      string
 		Reached  *bool
+		Refused  *bool
 		Proxies  []string
 		Nodes    []string
 		Level    string
@@ -182,6 +183,8 @@ func TestTheFormOfTheReport(t *testing.T) {
 	require.NoError(t, decode.Decode(&got))
 	require.Equal(t, 1, got.Version)
 	require.Equal(t, "fault", got.Level)
+	require.NotNil(t, got.Reached)
+	require.NotNil(t, got.Refused)
 	require.NotNil(t, got.Proxies)
 	require.NotNil(t, got.Nodes)
 	var names []string
@@ -225,6 +228,7 @@ func TestWithoutACredentialTheRestIsDone(t *testing.T) {
 	n.token = "needed"
 	r := run(t, n)
 	require.True(t, r.Reached)
+	require.True(t, r.Refused)
 	require.Equal(t, doctor.Warning, r.Level)
 	for _, check := range []string{"answer", "buffering", "compression", "idle", "resume"} {
 		require.Equal(t, doctor.Skipped, levelOf(t, r, check), check)
@@ -237,6 +241,7 @@ func TestWithoutACredentialTheRestIsDone(t *testing.T) {
 		n.ServeHTTP(w, r)
 	}))
 	require.Equal(t, doctor.Fault, levelOf(t, r, "headers"))
+	require.False(t, r.Refused, "no credential would reach the node")
 }
 
 func TestAWrongCredentialIsAFault(t *testing.T) {
@@ -246,6 +251,19 @@ func TestAWrongCredentialIsAFault(t *testing.T) {
 	f, _ := r.Finding("answer")
 	require.Equal(t, doctor.Fault, f.Level)
 	require.Contains(t, f.Measured, "token_invalid")
+	require.True(t, r.Refused)
+}
+
+func TestADeadStreamIsAFault(t *testing.T) {
+	r := run(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, ": welcome\n\n")
+	}))
+	f, _ := r.Finding("answer")
+	require.Equal(t, doctor.Fault, f.Level)
+	require.Contains(t, f.Measured, "without a hello")
+	require.NotEmpty(t, f.Cure)
+	require.False(t, r.Refused)
 }
 
 func TestARedirectIsAFault(t *testing.T) {

@@ -40,6 +40,7 @@ func (e *evidence) headerLimits() Finding {
 	case passed == maxToken:
 		return f
 	case passed == 0 && unanswered(answer.reply):
+		f.Figures = nil // it is not that nothing gets through
 		f.Level, f.Measured = Skipped, fmt.Sprintf("Authorization of %d to %d bytes: %s", e.tokens[len(e.tokens)-1].bytes, answer.bytes, lost(answer.reply))
 		return f
 	default:
@@ -74,7 +75,7 @@ func unanswered(r reply) bool {
 // lost says what an answer is, and of a time-out, how long there was none.
 func lost(r reply) string {
 	if timeout, timed := errors.AsType[net.Error](r.err); timed && timeout.Timeout() {
-		return fmt.Sprintf("no answer in %s", round(r.took))
+		return "no answer in " + round(r.took)
 	}
 	return r.String()
 }
