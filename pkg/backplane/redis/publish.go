@@ -32,6 +32,10 @@ func (e *Engine) Publish(ctx context.Context, publications []backplane.Publicati
 	if len(publications) == 0 {
 		return results
 	}
+	if ctx.Err() != nil { // or it would be stored where Redis is faster than the select below
+		failAll(results, unanswered(ctx))
+		return results
+	}
 	r := &request{results: results, answered: make([]bool, len(publications)), waits: len(publications), done: make(chan struct{})}
 	for i := range publications {
 		e.partitionOf(publications[i].Tenant).commits.add(&item{request: r, publication: &publications[i], index: i})
@@ -40,8 +44,12 @@ func (e *Engine) Publish(ctx context.Context, publications []backplane.Publicati
 	case <-r.done:
 		return results
 	case <-ctx.Done():
-		return r.soFar(fmt.Errorf("publish: redis: %w: %w", backplane.ErrUnavailable, ctx.Err()))
+		return r.soFar(unanswered(ctx))
 	}
+}
+
+func unanswered(ctx context.Context) error {
+	return fmt.Errorf("publish: redis: %w: %w", backplane.ErrUnavailable, ctx.Err())
 }
 
 func failAll(results []backplane.Result, err error) {
