@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -40,8 +41,9 @@ func (p program) admin(ctx context.Context) *cobra.Command {
 The node is found and convinced by the settings admin and admin_token, as the node itself: flags, PUSHSTREAM_ADMIN and
 PUSHSTREAM_ADMIN_TOKEN, or the file.
 
-The exit code is 0 when it is done, 1 when the node refuses, 2 for faults of the command line, 3 when the token is wrong, and 4
-when the node cannot be reached, or when some node has not answered: then do it again.`
+The exit code is 0 when it is done, 1 when it failed or what answers is no node, 2 for faults of the command line, also those
+that the node finds, 3 when the token is wrong, and 4 when the node cannot be reached, or when some node has not answered: then
+do it again.`
 	group.AddCommand(p.adminNodes(ctx), p.adminConnections(ctx), p.adminLog(ctx), p.adminEnd(ctx), p.adminLogout(ctx),
 		p.adminRefuse(ctx), p.adminReady(ctx), p.adminDrain(ctx))
 	return group
@@ -54,8 +56,29 @@ type order struct {
 	output string
 }
 
-// order returns a command with the settings that find the node. ask makes the request, and show writes its answer for people.
-func (p program) order(ctx context.Context, use, short string, ask func() (request, error), show func(w io.Writer, body []byte) error) *order {
+// answer is what a node says to an order. The zero answer is no words.
+type answer struct {
+	member string                               // one that the node's object always has
+	show   func(w io.Writer, body []byte) error // writes it for people
+}
+
+// read checks that a body is a node's answer: a good status is easily had of whatever else listens there.
+func (a answer) read(body []byte) error {
+	if a.member == "" && len(body) == 0 {
+		return nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return errNoNode
+	}
+	if _, has := members[a.member]; !has {
+		return errNoNode
+	}
+	return nil
+}
+
+// order returns a command with the settings that find the node. ask makes the request, and expected is the answer to it.
+func (p program) order(ctx context.Context, use, short string, ask func() (request, error), expected answer) *order {
 	o := &order{}
 	o.Command = &cobra.Command{
 		Use: use, Short: short, Args: noArgs,
@@ -68,21 +91,34 @@ func (p program) order(ctx context.Context, use, short string, ask func() (reque
 				return err
 			}
 			body, err := p.send(ctx, c, r)
-			if err != nil || len(body) == 0 {
+			if err != nil {
 				return err
 			}
-			if o.output == "json" {
-				_, err = p.stdout.Write(body)
-			} else {
-				err = show(p.stdout, body)
+			if err = expected.read(body); err != nil {
+				return failure(err)
 			}
-			return errors.Join(err, incomplete(body))
+			if len(body) == 0 {
+				return nil
+			}
+			show := expected.show
+			if o.output == "json" {
+				show = asItIs
+			}
+			if err = show(p.stdout, body); err != nil {
+				return failure(err)
+			}
+			return incomplete(body)
 		},
 	}
 	o.Flags().SortFlags = false
 	o.Flags().StringVar(&o.output, "output", "text", "text, or json for the node's answer as it is")
 	config.RegisterOnly(o.Flags(), "admin", "admin_token")
 	return o
+}
+
+func asItIs(w io.Writer, body []byte) error {
+	_, err := w.Write(body)
+	return err
 }
 
 // incomplete says that some node has not answered.
@@ -139,7 +175,10 @@ func (p program) send(ctx context.Context, c *cobra.Command, r request) ([]byte,
 	return answerTo(out)
 }
 
-// answerTo returns the body of an answer that is good.
+// errNoNode says that something has answered, and not as a node does.
+var errNoNode = errors.New("ask the node: this is not an answer of a node; does admin name its admin listener?")
+
+// answerTo returns the body of an answer that is good: JSON with 200, nothing with other codes.
 func answerTo(r *http.Request) ([]byte, error) {
 	client := &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
@@ -154,24 +193,37 @@ func answerTo(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, exit{code: exitUnavailable, error: fmt.Errorf("ask the node: %w", err)}
 	}
-	if response.StatusCode < http.StatusMultipleChoices {
+	kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	switch status := response.StatusCode; {
+	case status >= http.StatusMultipleChoices:
+		return nil, refusedBy(response, err == nil && kind == "application/problem+json", body)
+	case status == http.StatusOK && err == nil && kind == "application/json", status != http.StatusOK && len(body) == 0:
 		return body, nil
 	}
+	return nil, failure(errNoNode)
+}
+
+// refusedBy returns the error of an answer that is not good.
+func refusedBy(r *http.Response, isProblem bool, body []byte) error {
 	var problem struct {
 		Detail string `json:"detail"`
 	}
-	detail := response.Status
+	detail := r.Status
 	if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {
 		detail = problem.Detail
 	}
 	code := exitFailure
-	switch response.StatusCode {
+	switch r.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		code = exitForbidden
 	case http.StatusServiceUnavailable:
 		code = exitUnavailable
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		if isProblem { // a node's own: the flags are wrong
+			code = exitUsage
+		}
 	}
-	return nil, exit{code: code, error: fmt.Errorf("the node answers: %s", detail)}
+	return exit{code: code, error: fmt.Errorf("the node answers: %s", printable(detail))}
 }
 
 // who adds the flags that name a reader.
@@ -195,23 +247,25 @@ type subject struct {
 func (p program) adminNodes(ctx context.Context) *cobra.Command {
 	return p.order(ctx, "nodes", "List the nodes", func() (request, error) {
 		return request{method: http.MethodGet, path: "/admin/nodes"}, nil
-	}, func(w io.Writer, body []byte) error {
-		var answer struct {
-			Nodes []admin.Node `json:"nodes"`
+	}, answer{"nodes", showNodes}).Command
+}
+
+func showNodes(w io.Writer, body []byte) error {
+	var answer struct {
+		Nodes []admin.Node `json:"nodes"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	rows := [][]string{{"NODE", "CONNECTIONS", "STARTED", "VERSION", "READY"}}
+	for _, n := range answer.Nodes {
+		ready := "yes"
+		if !n.Ready {
+			ready = "no: " + n.Reason
 		}
-		if err := json.Unmarshal(body, &answer); err != nil {
-			return fmt.Errorf("read answer: %w", err)
-		}
-		rows := [][]string{{"NODE", "CONNECTIONS", "STARTED", "VERSION", "READY"}}
-		for _, n := range answer.Nodes {
-			ready := "yes"
-			if !n.Ready {
-				ready = "no: " + n.Reason
-			}
-			rows = append(rows, []string{n.Name, strconv.Itoa(n.Connections), stamp(n.Started), n.Version, ready})
-		}
-		return columns(w, rows)
-	}).Command
+		rows = append(rows, []string{n.Name, strconv.Itoa(n.Connections), stamp(n.Started), n.Version, ready})
+	}
+	return columns(w, rows)
 }
 
 func (p program) adminConnections(ctx context.Context) *cobra.Command {
@@ -224,29 +278,31 @@ func (p program) adminConnections(ctx context.Context) *cobra.Command {
 			}
 		}
 		return request{method: http.MethodGet, path: "/admin/connections", query: query}, nil
-	}, func(w io.Writer, body []byte) error {
-		var answer struct {
-			Connections []admin.Connection `json:"connections"`
-			Total       int                `json:"total"`
-		}
-		if err := json.Unmarshal(body, &answer); err != nil {
-			return fmt.Errorf("read answer: %w", err)
-		}
-		rows := [][]string{{"CONNECTION", "NODE", "USER", "SESSION", "ADDRESS", "OPENED", "STATE", "TARGETS"}}
-		for _, c := range answer.Connections {
-			rows = append(rows, []string{c.Connection, c.Node, c.User, c.Session, c.Address, stamp(c.Opened), c.State, strings.Join(c.Targets, " ")})
-		}
-		if err := columns(w, rows); err != nil {
-			return err
-		}
-		if more := answer.Total - len(answer.Connections); more > 0 {
-			_, err := fmt.Fprintf(w, "and %d more\n", more)
-			return err
-		}
-		return nil
-	})
+	}, answer{"connections", showConnections})
 	who(o.Command, &s)
 	return o.Command
+}
+
+func showConnections(w io.Writer, body []byte) error {
+	var answer struct {
+		Connections []admin.Connection `json:"connections"`
+		Total       int                `json:"total"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	rows := [][]string{{"CONNECTION", "NODE", "USER", "SESSION", "ADDRESS", "OPENED", "STATE", "TARGETS"}}
+	for _, c := range answer.Connections {
+		rows = append(rows, []string{c.Connection, c.Node, c.User, c.Session, c.Address, stamp(c.Opened), c.State, strings.Join(c.Targets, " ")})
+	}
+	if err := columns(w, rows); err != nil {
+		return err
+	}
+	if more := answer.Total - len(answer.Connections); more > 0 {
+		_, err := fmt.Fprintf(w, "and %d more\n", more)
+		return err
+	}
+	return nil
 }
 
 func (p program) adminLog(ctx context.Context) *cobra.Command {
@@ -260,7 +316,7 @@ func (p program) adminLog(ctx context.Context) *cobra.Command {
 			}
 		}
 		return request{method: http.MethodGet, path: "/admin/log", query: query}, nil
-	}, showLog)
+	}, answer{"events", showLog})
 	o.Flags().StringVar(&target, "target", "", "the `target`, like user:alice or topic:news")
 	o.Flags().StringVar(&tenant, "tenant", "", "the `tenant` (default \"default\")")
 	o.Flags().StringVar(&after, "after", "", "the `id` behind which to begin; the oldest event that is kept without it")
@@ -283,7 +339,7 @@ func showLog(w io.Writer, body []byte) error {
 		return fmt.Errorf("read answer: %w", err)
 	}
 	if answer.Gap != "" {
-		if _, err := fmt.Fprintf(w, "gap: %s\n", answer.Gap); err != nil {
+		if _, err := fmt.Fprintf(w, "gap: %s\n", printable(answer.Gap)); err != nil {
 			return err
 		}
 	}
@@ -294,8 +350,8 @@ func showLog(w io.Writer, body []byte) error {
 	if err := columns(w, rows); err != nil {
 		return err
 	}
-	if answer.More {
-		_, err := fmt.Fprintf(w, "more: --after %s\n", answer.Events[len(answer.Events)-1].ID)
+	if last := len(answer.Events) - 1; answer.More && last >= 0 {
+		_, err := fmt.Fprintf(w, "more: --after %s\n", printable(answer.Events[last].ID))
 		return err
 	}
 	return nil
@@ -305,7 +361,7 @@ func (p program) adminEnd(ctx context.Context) *cobra.Command {
 	var s subject
 	o := p.order(ctx, "end", "End streams of a user or session, or one connection; they may come back", func() (request, error) {
 		return request{method: http.MethodPost, path: "/admin/end", body: s}, nil
-	}, showEnded)
+	}, answer{"ended", showEnded})
 	who(o.Command, &s)
 	o.Flags().StringVar(&s.Connection, "connection", "", "the connection's `ID`")
 	return o.Command
@@ -315,7 +371,7 @@ func (p program) adminLogout(ctx context.Context) *cobra.Command {
 	var s subject
 	o := p.order(ctx, "logout", "End all streams of a user or session, and refuse the tokens issued to it until now", func() (request, error) {
 		return request{method: http.MethodPost, path: "/admin/logout", body: s}, nil
-	}, showEnded)
+	}, answer{"ended", showEnded})
 	who(o.Command, &s)
 	o.Flags().StringVar(&s.For, "for", "", "how long the tokens are refused, as long as tokens live: 1s to 720h (default 24h)")
 	return o.Command
@@ -333,7 +389,7 @@ func (p program) adminRefuse(ctx context.Context) *cobra.Command {
 			s.Token = token
 		}
 		return request{method: http.MethodPost, path: "/admin/refuse", body: s}, nil
-	}, showEnded)
+	}, answer{"ended", showEnded})
 	o.Flags().StringVar(&tokenFile, "token-file", "", "`file` with the token; - for standard input. It is refused until it expires")
 	o.Flags().StringVar(&s.TokenID, "token-id", "", "the token's jti, instead of the token")
 	o.Flags().StringVar(&s.Tenant, "tenant", "", "the `tenant` of --token-id (default \"default\")")
@@ -345,7 +401,7 @@ func (p program) adminReady(ctx context.Context) *cobra.Command {
 	ready := true
 	o := p.order(ctx, "ready", "Tell balancers that this node is to have no new readers, or may have them again", func() (request, error) {
 		return request{method: http.MethodPost, path: "/admin/ready", body: map[string]bool{"ready": ready}}, nil
-	}, nil)
+	}, answer{})
 	o.Flags().BoolVar(&ready, "is", true, "false takes the node off")
 	return o.Command
 }
@@ -353,7 +409,7 @@ func (p program) adminReady(ctx context.Context) *cobra.Command {
 func (p program) adminDrain(ctx context.Context) *cobra.Command {
 	return p.order(ctx, "drain", "Send this node's readers elsewhere and stop it, as SIGTERM does", func() (request, error) {
 		return request{method: http.MethodPost, path: "/admin/drain"}, nil
-	}, nil).Command
+	}, answer{}).Command
 }
 
 func showEnded(w io.Writer, body []byte) error {

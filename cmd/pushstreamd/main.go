@@ -1,7 +1,7 @@
 // Command pushstreamd is one node of PushStream.
 //
 // It exits with 0 when it has done what it was asked to, with 1 when that failed, and with 2 when the command line or the
-// configuration is wrong.
+// configuration is wrong. Its commands that are clients of a node have 3 and 4 besides.
 package main
 
 import (

@@ -96,6 +96,11 @@ func TestWrongUseIsCodeTwo(t *testing.T) {
 		"--config " + file + ".not":       "no such file",
 		"config print --config " + file:   "unknown setting",
 		"--listen 0.0.0.0:8080":           "--insecure-dev",
+		"completion":                      "pushstreamd: completion needs a shell: bash, fish, powershell, zsh\n",
+		"completion foo":                  "pushstreamd: unknown command \"foo\" for pushstreamd completion\n",
+		"completion bash now":             "pushstreamd: unknown command \"now\" for pushstreamd completion bash\n",
+		"help bogus":                      "pushstreamd: unknown command \"bogus\" for pushstreamd\n",
+		"help config prit":                "pushstreamd: unknown command \"prit\" for pushstreamd config; did you mean print?\n",
 	} {
 		o := do(t, nil, nil, strings.Fields(args)...)
 		require.Equal(t, 2, o.code, args)
@@ -142,6 +147,32 @@ func TestHelp(t *testing.T) {
 	o = do(t, nil, nil, "config", "print", "--help")
 	require.Equal(t, 0, o.code)
 	require.Contains(t, o.stdout, "(set)")
+}
+
+func TestHelpOfACommand(t *testing.T) {
+	for args, want := range map[string]string{"help": "Available Commands", "help config print": "(set)", "help completion bash": "completion bash"} {
+		o := do(t, nil, nil, strings.Fields(args)...)
+		require.Zero(t, o.code, args)
+		require.Contains(t, o.stdout, want, args)
+	}
+	o := do(t, nil, nil, "completion", "bash")
+	require.Zero(t, o.code)
+	require.Contains(t, o.stdout, "__start_pushstreamd")
+}
+
+// full is an output that takes nothing.
+type full struct{}
+
+// Write fails.
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestAFullOutputIsNoFaultOfTheCommandLine(t *testing.T) {
+	for _, args := range []string{"version", "config print", "completion bash", "completion zsh"} {
+		var stderr strings.Builder
+		p := program{stdout: full{}, stderr: &stderr}
+		require.Equal(t, exitFailure, p.main(t.Context(), strings.Fields(args)), args)
+		require.Contains(t, stderr.String(), "no space left", args)
+	}
 }
 
 func TestVersion(t *testing.T) {

@@ -101,7 +101,61 @@ SIGTERM drains: readers are told to go to another node, spread over a while. SIG
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return config.FlagError(err) })
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
+	completion(root)
+	help(root)
 	return root
+}
+
+// completion has cobra add its command, and makes it find faults: cobra shows help to who misspells a shell, as if all were
+// well, and takes an output that is full for a fault of the command line.
+func completion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	c := child(root, "completion")
+	var shells []string
+	for _, shell := range c.Commands() {
+		shells = append(shells, shell.Name())
+		write := shell.RunE
+		shell.Args = noArgs
+		shell.RunE = func(c *cobra.Command, args []string) error {
+			if err := write(c, args); err != nil {
+				return failure(fmt.Errorf("write: %w", err))
+			}
+			return nil
+		}
+	}
+	c.Args = noArgs
+	c.RunE = func(*cobra.Command, []string) error {
+		return errors.New("completion needs a shell: " + strings.Join(shells, ", "))
+	}
+}
+
+// help has cobra add its command, and makes it find faults: cobra shows the help of the command above one that is not there.
+func help(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	c := child(root, "help")
+	show := c.Run
+	c.Run = nil
+	c.RunE = func(c *cobra.Command, args []string) error {
+		found, rest, err := root.Find(args)
+		if err != nil {
+			return err
+		}
+		if len(rest) > 0 {
+			return noArgs(found, rest)
+		}
+		show(c, args)
+		return nil
+	}
+}
+
+// child returns the command of that name below another. It has to be there.
+func child(of *cobra.Command, name string) *cobra.Command {
+	for _, c := range of.Commands() {
+		if c.Name() == name {
+			return c
+		}
+	}
+	panic("there is no command " + name)
 }
 
 // command returns a command that takes all settings.
@@ -153,7 +207,10 @@ func (p program) configPrint() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return errors.Join(l.WriteYAML(p.stdout), l.Config.Validate())
+		if err = l.WriteYAML(p.stdout); err != nil {
+			return failure(fmt.Errorf("write: %w", err))
+		}
+		return l.Config.Validate()
 	})
 	c.Long = "Print every setting as YAML, with where it comes from as a comment. Secrets are shown as \"(set)\"."
 	return c
@@ -173,8 +230,10 @@ func (p program) version() *cobra.Command {
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			info, _ := debug.ReadBuildInfo()
-			_, err := io.WriteString(p.stdout, versionText(info))
-			return err
+			if _, err := io.WriteString(p.stdout, versionText(info)); err != nil {
+				return failure(fmt.Errorf("write: %w", err))
+			}
+			return nil
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -35,6 +36,9 @@ func (p program) publish(ctx context.Context) *cobra.Command {
 		Use:   "publish TARGET[,TARGET] TYPE [DATA]",
 		Short: "Publish an event",
 		RunE: func(_ *cobra.Command, args []string) error {
+			if o.timeout <= 0 {
+				return fmt.Errorf("--timeout: %v is not over 0", o.timeout)
+			}
 			if o.batch {
 				return p.publishLines(ctx, &o, args)
 			}
@@ -45,11 +49,13 @@ func (p program) publish(ctx context.Context) *cobra.Command {
 input. What may pass is tried again, with the same key, so that nothing is stored twice.
 
 Printed are the id; a line with target and id for each of several targets; or "live" for an event that is live only. With
---batch each line of standard input is an event as in POST /events, and each gets its line, "-" if it was not stored.
+--batch each line of standard input is an event as in POST /events, and each gets its line, "-" if it is not known to be
+stored. What has come is published when no more comes for a moment. What cannot be stored now ends it: nothing behind it is
+tried, so that nothing overtakes it. A signal does too, once what was read is published.
 
-The exit code is 0 when all is stored, 1 when the node refuses, 2 for faults of the command line, 3 when it is not allowed, and
-4 when the node could not be reached, or could not do it, for as long as it was tried. Then it is not known whether the
-event was stored: publish it again with the key that is named.`
+The exit code is 0 when all is stored, 1 when the node refuses or a signal left lines of --batch behind, 2 for faults of the
+command line, 3 when it is not allowed, and 4 when the node could not be reached, or could not do it, for as long as it was
+tried, or until a signal. Then it is not known whether the event was stored: publish it again with the key that is named.`
 	c.Example = `  pushstreamd publish user:alice order.created '{"order": 1}'
   pushstreamd publish topic:news,all notice.posted --text "Back at noon"
   generate-events | pushstreamd publish --batch`
@@ -77,41 +83,68 @@ func (p program) publishOne(ctx context.Context, o *publisher, args []string) er
 		}
 		e.Meta = json.RawMessage(meta.Bytes())
 	}
-	data, err := p.input(args[2:])
-	if err != nil {
+	var err error
+	if e.Data, err = p.data(o, args[2:]); err != nil {
 		return err
 	}
-	if o.text {
-		e.Data = string(data)
-		if len(args) < 3 || args[2] == "-" {
-			e.Data = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-		}
-	} else {
-		if _, err = event.ParseJSON(data); err != nil {
-			return fmt.Errorf("DATA: %w (a text needs --text)", err)
-		}
-		e.Data = json.RawMessage(data)
-	}
-	c, err := o.open(p)
+	c, err := o.open(p, o.config())
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
+	ctx, release := p.interruptible(ctx, o.timeout)
+	defer release()
 	result, err := c.Publish(ctx, e)
 	if err != nil {
 		return again(answered(err), result.Key)
 	}
-	return p.print(result)
+	if _, err = io.WriteString(p.stdout, told(result)); err != nil {
+		return failure(fmt.Errorf("%s, but that could not be written: %w", kept(result), err))
+	}
+	return nil
+}
+
+// config returns how the client publishes: for as long as --timeout lasts.
+func (o *publisher) config() client.Config {
+	cfg := client.DefaultConfig()
+	cfg.Attempts = 1_000_000
+	cfg.BackoffMax = 5 * time.Second // a node that comes back shortly before the end is still found
+	return cfg
+}
+
+// unknown reports whether it is not known what became of an event with that error.
+func unknown(err error) bool {
+	return !errors.Is(err, client.ErrNotSent) && (codeOf(err) == exitUnavailable || errors.Is(err, client.ErrProtocol))
 }
 
 // again says what to do where it is not known what became of an event.
 func again(err error, key string) error {
-	if o, known := errors.AsType[exit](err); known && o.code == exitUnavailable {
-		return exit{code: o.code, error: fmt.Errorf("%w; to publish it again: --key %s", o.error, key)}
+	if !unknown(err) {
+		return err
 	}
-	return err
+	return exit{code: codeOf(err), error: fmt.Errorf("%w; it is not known to be stored; to publish it again: --key %s", err, terminal(key))}
+}
+
+// data returns the event's data, of the argument or of standard input.
+func (p program) data(o *publisher, argument []string) (any, error) {
+	data, err := p.input(argument)
+	if err != nil {
+		return nil, err
+	}
+	if !o.text {
+		if _, err = event.ParseJSON(data); err != nil {
+			return nil, fmt.Errorf("DATA: %w (a text needs --text)", err)
+		}
+		return json.RawMessage(data), nil
+	}
+	if !utf8.Valid(data) { // encoding/json would make something else of it
+		return nil, errors.New("DATA: it is not UTF-8, as texts have to be")
+	}
+	text := string(data)
+	if len(argument) == 0 || argument[0] == "-" {
+		text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	}
+	return text, nil
 }
 
 // input returns what the argument says, or standard input.
@@ -129,8 +162,8 @@ func (p program) input(argument []string) ([]byte, error) {
 	return data, nil
 }
 
-// print writes what became of an event that was published.
-func (p program) print(r client.Result) error {
+// told returns what is printed of an event that was published.
+func told(r client.Result) string {
 	var lines strings.Builder
 	switch {
 	case len(r.IDs) > 0:
@@ -147,8 +180,14 @@ func (p program) print(r client.Result) error {
 	default:
 		lines.WriteString("live\n")
 	}
-	if _, err := io.WriteString(p.stdout, lines.String()); err != nil {
-		return failure(fmt.Errorf("write: %w", err))
+	return lines.String()
+}
+
+// kept says the same where it cannot be printed.
+func kept(r client.Result) string {
+	if r.ID == "" && len(r.IDs) == 0 {
+		return "the event is passed on, with the key " + terminal(r.Key)
 	}
-	return nil
+	ids := strings.ReplaceAll(strings.TrimSpace(told(r)), "\n", ", ")
+	return fmt.Sprintf("the event is stored, with the id %s and the key %s", ids, terminal(r.Key))
 }

@@ -1,20 +1,27 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/pushstream/pushstream/pkg/client"
 )
 
-// batchLines is how many lines are published together.
-const batchLines = 500
+const (
+	// batchLines and batchBytes are how many lines are published together, and how much: not more is held.
+	batchLines = 500
+	batchBytes = 4 << 20
+	// batchWait is how long a line waits for others.
+	batchWait = 100 * time.Millisecond
+	// batchGrace is how long what was read may take to be published after a signal.
+	batchGrace = 5 * time.Second
+)
 
 // batch publishes what standard input has.
 type batch struct {
@@ -22,9 +29,15 @@ type batch struct {
 
 	client  *client.Client
 	timeout time.Duration
-	lines   []line // that were read, and not published yet
-	failed  int    // how many events were not stored
-	worst   error  // and why: the one with the highest exit code
+
+	lines []line // that were read, and not published yet
+	bytes int    // that they have
+	last  int    // the number of the last line that was read
+
+	refused   int   // how many events were not stored,
+	doubtful  int   // and how many are not known to be
+	worst     error // and why: the one with the highest exit code
+	unwritten error // why results cannot be printed
 }
 
 // publishLines publishes what standard input has, so many lines at a time.
@@ -32,43 +45,88 @@ func (p program) publishLines(ctx context.Context, o *publisher, args []string) 
 	if len(args) > 0 || o.text || o.key != "" || o.meta != "" || o.liveOnly {
 		return errors.New("--batch: standard input says everything about the events; leave the other arguments out")
 	}
-	c, err := o.open(p)
+	c, err := o.open(p, o.config())
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	ctx, interrupted, release := p.gentle(ctx)
+	defer release()
 	b := &batch{program: p, client: c, timeout: o.timeout}
-	lines := bufio.NewScanner(p.stdin)
-	lines.Buffer(nil, maxInput)
-	for number := 1; lines.Scan(); number++ {
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
-			continue
-		}
-		if b.lines = append(b.lines, parseLine(number, lines.Bytes())); len(b.lines) < batchLines {
-			continue
-		}
-		if err = b.publish(ctx); err != nil {
-			return err
-		}
-		if codeOf(b.worst) >= exitForbidden {
-			return exit{code: codeOf(b.worst), error: fmt.Errorf("%d events were not stored, and nothing behind line %d was tried", b.failed, number)}
-		}
-	}
-	if err = b.publish(ctx); err != nil {
-		return err
-	}
-	if err = lines.Err(); err != nil {
-		return failure(fmt.Errorf("read standard input: %w", err))
-	}
-	if b.failed > 0 {
-		return exit{code: codeOf(b.worst), error: fmt.Errorf("%d events were not stored", b.failed)}
-	}
-	return nil
+	return b.outcome(b.run(ctx, readLines(ctx, p.stdin), interrupted))
 }
 
-// publish publishes the lines that were read, and prints a line for each. It returns an error if it cannot be printed.
-func (b *batch) publish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+// gentle returns a channel that a signal closes, and a context that ends a while after that. The caller calls release.
+func (p program) gentle(ctx context.Context) (_ context.Context, interrupted <-chan struct{}, release func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	caught, stop := p.signals()
+	asked := make(chan struct{})
+	done := make(chan struct{})
+	go func() { // release joins it
+		defer close(done)
+		select {
+		case <-caught:
+			stop() // a second signal kills a command that hangs
+			close(asked)
+		case <-ctx.Done():
+			stop()
+			return
+		}
+		grace := time.NewTimer(batchGrace)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+			cancel(errInterrupted)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, asked, func() {
+		cancel(nil)
+		<-done
+	}
+}
+
+// run publishes the lines that come. It returns what is to be said of those that were not tried.
+func (b *batch) run(ctx context.Context, in *input, interrupted <-chan struct{}) (rest string) {
+	var due <-chan time.Time
+	for {
+		select {
+		case l, more := <-in.lines:
+			if !more {
+				b.publish(ctx)
+				return in.rest
+			}
+			if !b.add(l) {
+				if due == nil {
+					due = time.After(batchWait)
+				}
+				continue
+			}
+		case <-due:
+		case <-interrupted:
+			if b.publish(ctx) {
+				return in.left()
+			}
+			return b.behind()
+		}
+		due = nil
+		if !b.publish(ctx) {
+			return b.behind()
+		}
+	}
+}
+
+func (b *batch) behind() string { return fmt.Sprintf("nothing behind line %d was tried", b.last) }
+
+// add takes a line, and reports whether it is time to publish.
+func (b *batch) add(l line) bool {
+	b.lines, b.bytes, b.last = append(b.lines, l), b.bytes+l.bytes, l.number
+	return len(b.lines) >= batchLines || b.bytes >= batchBytes
+}
+
+// publish publishes the lines that were read, and prints a line for each. It reports whether more may be published.
+func (b *batch) publish(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeoutCause(ctx, b.timeout, errEnough)
 	defer cancel()
 	var events []client.Publication
 	for _, l := range b.lines {
@@ -77,46 +135,93 @@ func (b *batch) publish(ctx context.Context) error {
 		}
 	}
 	results, _ := b.client.PublishBatch(ctx, events) //nolint:errcheck // the results say all of it
+	goOn := true
 	for _, l := range b.lines {
 		result := client.Result{Err: l.err}
 		if l.err == nil {
 			result, results = results[0], results[1:]
+			goOn = goOn && !overtaken(result.Err)
 		}
-		tell := b.print
-		if result.Err != nil {
-			tell = func(r client.Result) error { return b.refused(l.number, r) }
-		}
-		if err := tell(result); err != nil {
-			return err
-		}
+		b.tell(l.number, result)
 	}
-	b.lines = b.lines[:0]
-	return nil
+	b.lines, b.bytes = b.lines[:0], 0
+	return goOn && b.unwritten == nil
 }
 
-// refused tells that an event was not stored.
-func (b *batch) refused(number int, r client.Result) error {
+// overtaken reports whether an event with that error may be stored yet, when it is published again: what is behind it must
+// not come before it. Of what the event itself is to blame for, nothing more will be.
+func overtaken(err error) bool {
+	refused, byServer := errors.AsType[*client.Error](err)
+	switch {
+	case err == nil:
+		return false
+	case errors.Is(err, client.ErrNotSent):
+		return true
+	case byServer:
+		return refused.Status != 400 && refused.Status != 413 && refused.Status != 422
+	}
+	return !errors.Is(err, client.ErrInvalid)
+}
+
+// tell prints what became of an event; on standard error, too, what was not stored, and what cannot be printed.
+func (b *batch) tell(number int, r client.Result) {
+	text := "-\n"
+	if r.Err == nil {
+		text = told(r)
+	}
+	if b.unwritten == nil {
+		_, b.unwritten = io.WriteString(b.stdout, text)
+	}
+	switch {
+	case r.Err != nil:
+		b.refuse(number, r)
+	case b.unwritten != nil:
+		b.say(number, kept(r))
+	}
+}
+
+// refuse notes, and tells, that an event is not known to be stored.
+func (b *batch) refuse(number int, r client.Result) {
 	reason := answered(r.Err)
-	b.failed++
+	if unknown(reason) {
+		b.doubtful++
+	} else {
+		b.refused++
+	}
 	if codeOf(reason) > codeOf(b.worst) {
 		b.worst = reason
 	}
-	_, _ = fmt.Fprintf(b.stderr, "pushstreamd: line %d: %s\n", number, terminal(again(reason, r.Key).Error())) //nolint:errcheck // there is nowhere else to tell
-	if _, err := io.WriteString(b.stdout, "-\n"); err != nil {
-		return failure(fmt.Errorf("write: %w", err))
+	b.say(number, again(reason, r.Key).Error())
+}
+
+func (b *batch) say(number int, text string) {
+	_, _ = fmt.Fprintf(b.stderr, "pushstreamd: line %d: %s\n", number, terminal(text)) //nolint:errcheck // there is nowhere else to tell
+}
+
+// outcome returns what is to be said in the end, with what there is to say of lines that were not tried; nil where all is
+// stored.
+func (b *batch) outcome(rest string) error {
+	var words []string
+	if b.refused > 0 {
+		words = append(words, fmt.Sprintf("%d events were not stored", b.refused))
 	}
-	return nil
+	if b.doubtful > 0 {
+		words = append(words, fmt.Sprintf("%d events are not known to be stored", b.doubtful))
+	}
+	if b.unwritten != nil {
+		words = append(words, fmt.Sprintf("not all could be printed: write: %v", b.unwritten))
+	}
+	if rest != "" {
+		words = append(words, rest)
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return exit{code: max(codeOf(b.worst), exitFailure), error: errors.New(strings.Join(words, ", and "))}
 }
 
-// line is an event of a batch, or why it is none.
-type line struct {
-	number int
-	event  client.Publication
-	err    error
-}
-
-// parseLine reads an event as POST /events takes it.
-func parseLine(number int, text []byte) line {
+// parse reads an event as POST /events takes it.
+func (l *line) parse(text []byte) error {
 	var in struct {
 		Target   string          `json:"target"`
 		Targets  []string        `json:"targets"`
@@ -128,19 +233,17 @@ func parseLine(number int, text []byte) line {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
-	l := line{number: number}
-	switch l.err = decoder.Decode(&in); {
-	case l.err != nil:
-		return l
-	case decoder.More():
-		l.err = errors.New("more than one JSON value")
-		return l
+	if err := decoder.Decode(&in); err != nil {
+		return notAnEvent(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more behind the event")
+	}
+	switch {
 	case in.Data == nil:
-		l.err = errors.New("data is missing; an event without data has null")
-		return l
+		return errors.New("data is missing; an event without data has null")
 	case in.Target != "" && in.Targets != nil:
-		l.err = errors.New("both target and targets are given")
-		return l
+		return errors.New("both target and targets are given")
 	case in.Target != "":
 		in.Targets = []string{in.Target}
 	}
@@ -148,7 +251,19 @@ func parseLine(number int, text []byte) line {
 	if in.Meta != nil && string(in.Meta) != "null" {
 		l.event.Meta = in.Meta
 	}
-	return l
+	return nil
+}
+
+// notAnEvent says what is wrong with a JSON text, in words that know nothing of Go.
+func notAnEvent(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return err
+	case wrong.Field == "":
+		return fmt.Errorf("it is no object, but a JSON %s", wrong.Value)
+	}
+	return fmt.Errorf("%s is a JSON %s", wrong.Field, wrong.Value)
 }
 
 // codeOf returns an error's exit code, 0 for none. An error of a line that is no event is like one that the node refuses.

@@ -30,9 +30,8 @@ func (a *access) register(flags *pflag.FlagSet) {
 	flags.StringVar(&a.tokenFile, "token-file", "", "`file` with the token; it is read again whenever one is needed")
 }
 
-// open returns a client.
-func (a *access) open(p program) (*client.Client, error) {
-	cfg := client.DefaultConfig()
+// open returns a client that is configured like this, and has the node and the token of the flags.
+func (a *access) open(p program, cfg client.Config) (*client.Client, error) {
 	urls, token := a.url, a.token
 	if urls == "" {
 		urls = p.variable(envClientURL)
@@ -79,7 +78,7 @@ func answered(err error) error {
 	switch refused, byServer := errors.AsType[*client.Error](err); {
 	case errors.Is(err, client.ErrUnauthorized), errors.Is(err, client.ErrForbidden), errors.Is(err, client.ErrRevoked):
 		return exit{code: exitForbidden, error: err}
-	case errors.Is(err, client.ErrUnavailable), errors.Is(err, client.ErrRateLimited), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, client.ErrUnavailable), errors.Is(err, client.ErrRateLimited), errors.Is(err, errEnough), errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exit{code: exitUnavailable, error: err}
 	case errors.Is(err, client.ErrInvalid) && (!byServer || refused == nil):
 		return err // it was not even sent

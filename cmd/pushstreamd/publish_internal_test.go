@@ -17,6 +17,7 @@ import (
 // clientRun is a command line of a client, and what it led to.
 type clientRun struct {
 	stdin   string
+	pipe    io.Reader // standard input in its place
 	environ []string
 	caught  chan os.Signal
 	onWrite func(text string) // sees what is written to standard output
@@ -31,6 +32,9 @@ func (r *clientRun) do(t *testing.T, args ...string) *clientRun {
 	p := program{
 		stdin: strings.NewReader(r.stdin), stdout: &stdout, stderr: &stderr, environ: r.environ,
 		signals: func() (<-chan os.Signal, func()) { return r.caught, func() {} },
+	}
+	if r.pipe != nil {
+		p.stdin = r.pipe
 	}
 	if r.onWrite != nil {
 		p.stdout = io.MultiWriter(&stdout, writerFunc(r.onWrite))
@@ -127,6 +131,9 @@ func TestPublishExitCodes(t *testing.T) {
 		"no file":        {good + " --token-file /nowhere", 0, "", exitUsage},
 		"file of a pipe": {good + " --token-file -", 0, "", exitUsage},
 		"bad URL":        {good + " --url localhost", 0, "", exitUsage},
+		"no time":        {good + " --timeout 0s", 0, "", exitUsage},
+		"negative time":  {good + " --timeout -1s", 0, "", exitUsage},
+		"text no UTF-8":  {"publish all a.b \xff --text", 0, "", exitUsage},
 		"unknown flag":   {good + " --tokn t", 0, "", exitUsage},
 		"batch of one":   {good + " --batch", 0, "", exitUsage},
 		"refused":        {good, 422, "invalid", exitFailure},
@@ -179,17 +186,22 @@ func TestPublishLines(t *testing.T) {
 		`{"target":"alice","type":"a.b","data":1}`,
 		`{"targets":["all","user:a"],"type":"a.b","data":3,"key":"k3"}`,
 		`{"target":"all","type":"a.b","data":4,"key":"k4","live_only":true,"meta":null}`,
+		`{"target":"all","type":"a.b","data":1}}`,
+		"{\"target\":\"user:\xff\",\"type\":\"a.b\",\"data\":1}",
+		`[]`, `42`, `{"target":7,"type":"a.b","data":1}`,
 	}, "\n")
 	n := newFakeNode(t, says(200, `{"results":[{"id":"x.1-0"},{"error":{"status":413,"code":"event_too_large","detail":"too large"}},{"ids":{"all":"x.2-0","user:a":"x.2-0"}},{"live":true}]}`))
 	o := (&clientRun{stdin: lines}).do(t, "publish", "--batch", "--url", n.URL)
 	require.Equal(t, exitFailure, o.code)
-	require.Equal(t, "x.1-0\n-\n-\n-\n-\n-\n-\nall x.2-0\nuser:a x.2-0\nlive\n", o.stdout)
+	require.Equal(t, "x.1-0\n-\n-\n-\n-\n-\n-\nall x.2-0\nuser:a x.2-0\nlive\n-\n-\n-\n-\n-\n", o.stdout)
 	for _, text := range []string{
 		"line 3: status 413 (event_too_large): too large\n", "line 4: data is missing", "line 5: json: unknown field", "line 6: both target",
-		"line 7: ", "line 8: ", "6 events were not stored\n",
+		"line 7: ", "line 8: ", "line 11: there is more behind the event\n", "line 12: it is not UTF-8\n", "line 13: it is no object, but a JSON array\n",
+		"line 14: it is no object, but a JSON number\n", "line 15: target is a JSON number\n", "11 events were not stored\n",
 	} {
 		require.Contains(t, o.stderr, text)
 	}
+	require.NotContains(t, o.stderr, "struct")
 	require.Equal(t, []string{"[" + strings.Join([]string{
 		`{"target":"all","type":"a.b","key":"k1","data":{"n": 1.0}}`,
 		`{"target":"all","type":"a.b","key":"k2","meta":{"m":1},"data":2}`,
@@ -215,4 +227,46 @@ func TestPublishManyLines(t *testing.T) {
 
 	o = (&clientRun{}).do(t, "publish", "--batch", "--url", n.URL)
 	require.Equal(t, []any{0, "", ""}, []any{o.code, o.stdout, o.stderr}, "nothing to do")
+}
+
+func TestPublishTriesForItsTime(t *testing.T) {
+	var o publisher
+	cfg := o.config()
+	require.GreaterOrEqual(t, cfg.Attempts, 1_000_000, "the time ends it, not a number of attempts")
+	cfg.URLs = []string{"http://localhost"}
+	require.NoError(t, cfg.Validate())
+
+	down := says(503, `{"code":"unavailable"}`)
+	n := newFakeNode(t, down, down, says(200, `{"id":"x.1-0"}`))
+	r := (&clientRun{}).do(t, "publish", "all", "a.b", "1", "--url", n.URL)
+	require.Zero(t, r.code, r.stderr)
+	for _, body := range n.bodies {
+		require.Equal(t, n.bodies[0], body, "the same key")
+	}
+}
+
+func TestPublishThatCannotBePrintedSaysWhatIsStored(t *testing.T) {
+	for answer, c := range map[string]struct{ args, want string }{
+		`{"id":"x.1-0"}`: {"all", "pushstreamd: the event is stored, with the id x.1-0 and the key k, but that could not be written: no space left"},
+		`{"ids":{"all":"x.1-0","user:a":"x.2-0"}}`: {"all,user:a", "with the id all x.1-0, user:a x.2-0 and the key k, but"},
+		`{"live":true}`: {"all --live-only", "pushstreamd: the event is passed on, with the key k, but"},
+	} {
+		n := newFakeNode(t, says(200, answer))
+		var stderr strings.Builder
+		p := program{stdout: full{}, stderr: &stderr, signals: func() (<-chan os.Signal, func()) { return nil, func() {} }}
+		args := append([]string{"publish", "--url", n.URL, "--key", "k"}, strings.Fields(c.args)...)
+		require.Equal(t, exitFailure, p.main(t.Context(), append(args, "a.b", "1")))
+		require.Contains(t, stderr.String(), c.want)
+	}
+}
+
+func TestPublishUntilCtrlC(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	n := newFakeNode(t, func(_ http.ResponseWriter, r *http.Request) {
+		caught <- os.Interrupt
+		<-r.Context().Done()
+	})
+	o := (&clientRun{caught: caught}).do(t, "publish", "all", "a.b", "1", "--url", n.URL, "--key", "k")
+	require.Equal(t, exitUnavailable, o.code)
+	require.Contains(t, o.stderr, "interrupted; it is not known to be stored; to publish it again: --key k\n")
 }

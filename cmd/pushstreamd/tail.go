@@ -18,9 +18,9 @@ import (
 )
 
 var (
-	// errEnough ends a tail that has lasted for its time.
+	// errEnough ends what has lasted for its time.
 	errEnough = errors.New("the time is up")
-	// errInterrupted ends a tail by a signal.
+	// errInterrupted ends what a signal ended.
 	errInterrupted = errors.New("interrupted")
 )
 
@@ -77,7 +77,7 @@ func (p program) follow(ctx context.Context, o *tailing) error {
 	case o.timeout < 0:
 		return fmt.Errorf("--timeout: %v is under 0", o.timeout)
 	}
-	c, err := o.open(p)
+	c, err := o.open(p, client.DefaultConfig())
 	if err != nil {
 		return err
 	}
@@ -92,10 +92,10 @@ func (p program) follow(ctx context.Context, o *tailing) error {
 	if err != nil {
 		return err
 	}
-	seen, err := p.printEvents(stream, o)
+	seen, at, err := p.printEvents(stream, o)
 	_ = stream.Close() //nolint:errcheck // it returns none
-	if id := stream.LastEventID(); id != "" {
-		news.say("to go on from here: --since " + id)
+	if at != "" {
+		news.say("to go on from here: --since " + at)
 	}
 	switch {
 	case err == nil, errors.Is(err, errInterrupted):
@@ -110,28 +110,31 @@ func (p program) follow(ctx context.Context, o *tailing) error {
 	return nil
 }
 
-// printEvents prints as many events as are asked for, and returns how many there were. The error is why there were no more.
-func (p program) printEvents(stream *client.Stream, o *tailing) (seen int, err error) {
+// printEvents prints as many events as are asked for, and returns how many there were, and where to go on: before the event
+// that could not be printed, if there is one. The error is why there were no more.
+func (p program) printEvents(stream *client.Stream, o *tailing) (seen int, at string, err error) {
 	format := formatPretty(colourful(p))
 	if o.output == "json" {
 		format = formatJSON
 	}
+	printed := o.since
 	for e, err := range stream.Events() {
 		if err != nil {
-			return seen, err
+			return seen, stream.LastEventID(), err
 		}
 		text, err := format(e)
 		if err != nil {
-			return seen, failure(err)
+			return seen, printed, failure(err)
 		}
 		if _, err = io.WriteString(p.stdout, text); err != nil {
-			return seen, failure(fmt.Errorf("write: %w", err))
+			return seen, printed, failure(fmt.Errorf("write: %w", err))
 		}
+		printed = stream.LastEventID()
 		if seen++; seen == o.count {
-			return seen, nil
+			break
 		}
 	}
-	return seen, nil
+	return seen, stream.LastEventID(), nil
 }
 
 // interruptible returns a context that a signal ends, or the time: never, if that is 0. The caller calls release.
@@ -188,7 +191,11 @@ func (n *news) wasOpen() bool {
 }
 
 func (n *news) gap(g client.Gap) {
-	n.say(fmt.Sprintf("gap (%s): events are missing for %s", g.Reason, strings.Join(g.Targets, ", ")))
+	what := "events are missing"
+	if len(g.Targets) > 0 { // none: whichever
+		what += " for " + strings.Join(g.Targets, ", ")
+	}
+	n.say(fmt.Sprintf("gap (%s): %s", g.Reason, what))
 }
 
 func (n *news) state(s client.State) {

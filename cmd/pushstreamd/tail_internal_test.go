@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,6 +94,36 @@ func TestTailUntilCtrlC(t *testing.T) {
 	o := r.do(t, "tail", "--url", n.URL)
 	require.Zero(t, o.code)
 	require.Equal(t, "pushstreamd: to go on from here: --since x.7-0\n", o.stderr)
+}
+
+func TestTailNamesNothingThatCouldNotBePrinted(t *testing.T) {
+	n := newFakeNode(t, streams(helloBlock, eventBlock(2, "1"), eventBlock(3, "2"), eventBlock(4, "3")))
+	for printed, want := range map[int]string{0: "x.0-0", 1: "x.2-0", 2: "x.3-0"} {
+		var stderr strings.Builder
+		p := program{stdout: &fullAfter{writes: printed}, stderr: &stderr, signals: func() (<-chan os.Signal, func()) { return nil, func() {} }}
+		require.Equal(t, exitFailure, p.main(t.Context(), []string{"tail", "--url", n.URL, "--since", "x.0-0"}))
+		require.Contains(t, stderr.String(), "pushstreamd: to go on from here: --since "+want+"\n")
+		require.Contains(t, stderr.String(), "no space left")
+	}
+}
+
+// fullAfter is an output that is full after so many writes.
+type fullAfter struct{ writes int }
+
+// Write fails once it is full.
+func (f *fullAfter) Write(b []byte) (int, error) {
+	if f.writes == 0 {
+		return 0, syscall.ENOSPC
+	}
+	f.writes--
+	return len(b), nil
+}
+
+func TestTailTellsAGapOfWhicheverTargets(t *testing.T) {
+	n := newFakeNode(t, streams(helloBlock, "data: {\"type\":\"pushstream.gap\",\"data\":{\"reason\":\"lost\"}}\n\n", eventBlock(3, "1")))
+	o := (&clientRun{}).do(t, "tail", "--url", n.URL, "--count", "1")
+	require.Zero(t, o.code, o.stderr)
+	require.Contains(t, o.stderr, "pushstreamd: gap (lost): events are missing\n")
 }
 
 func TestTailExitCodes(t *testing.T) {
