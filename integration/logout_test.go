@@ -323,7 +323,7 @@ func TestCommandsExitAsDocumented(t *testing.T) {
 		{"admin nodes --admin-token 0123456789abcdef", 0},
 		{"admin nodes --admin-token 0123456789abcdeX", 3},
 		{"admin nodes --admin 127.0.0.1:1", 4},
-		{"admin end --admin-token 0123456789abcdef", 1},
+		{"admin end --admin-token 0123456789abcdef", 2}, // of whom?
 		{"admin end --usr x", 2},
 		{"admin", 2},
 		{"publish user:alice order.created 1 --url " + n.URL, 3},
@@ -335,6 +335,7 @@ func TestCommandsExitAsDocumented(t *testing.T) {
 		{"completion bash", 0},
 		{"completion zsh", 0},
 		{"completion fish", 0},
+		{"completion fisch", 2},
 	} {
 		text, code := n.pushstreamd(t, strings.Fields(c.args)...)
 		require.Equal(t, c.code, code, "%s: %s", c.args, text)
