@@ -116,10 +116,7 @@ func TestAHundredThousandTargets(t *testing.T) {
 	require.Less(t, w.back(p), 2*time.Second)
 	n.engine.Leave(logs)
 	quiet("leave", func() {
-		require.Eventually(t, func() bool {
-			info, err := s.Client().Info(t.Context(), "stats").Result()
-			return err == nil && strings.Contains(info, "pubsub_channels:3\r\n") // a, signals, canaries
-		}, 20*time.Second, 100*time.Millisecond)
+		require.Eventually(t, func() bool { return subscribed(t, s) == 3 }, 20*time.Second, 100*time.Millisecond, "a, signals, canaries")
 	})
 	w.requireKept(p)
 	require.Equal(t, 2, n.tally.of("vouched"))
