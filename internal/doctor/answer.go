@@ -63,11 +63,18 @@ func (e *evidence) refusal(f *Finding) {
 	}
 }
 
-// refused reports whether the node itself wants another credential. Where Authorization is taken away on the way to it, no
-// credential helps.
+// refused reports whether the node itself wants another credential. None helps where Authorization is taken away on the way to
+// it, nor with a node in development mode, which looks at none and refuses whoever comes from elsewhere.
 func (e *evidence) refused() bool {
 	r := e.idle.reply
-	return (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden) && r.isNodes() && e.tokenPasses() != stripped
+	switch told := e.tokenPasses(); r.status {
+	case http.StatusUnauthorized:
+		return r.isNodes() && told != stripped
+	case http.StatusForbidden:
+		return r.isNodes() && told == passes
+	default:
+		return false
+	}
 }
 
 // noStream says why there is nothing to judge of the stream; "" where there is.

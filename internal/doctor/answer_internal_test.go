@@ -77,6 +77,7 @@ func TestTheNodeWantsAnotherCredential(t *testing.T) {
 		"too little": {answers(403, problemJSON, ""), answers(401, problemJSON, got), true},
 		"proxy":      {answers(401, "text/html", "Basic"), answers(401, "text/html", "Basic"), false},
 		"overloaded": {answers(503, problemJSON, ""), answers(401, problemJSON, got), false},
+		"elsewhere":  {answers(403, problemJSON, ""), answers(403, problemJSON, ""), false},
 		"taken away": {answers(401, problemJSON, "Bearer"), answers(401, problemJSON, "Bearer"), false},
 	} {
 		e := well()
