@@ -175,7 +175,7 @@ func (c *commits) next() []*item {
 }
 
 // commit makes one call of items, and answers them. A call whose outcome is unknown is repeated, under the same number,
-// until it is known or the time is over.
+// until it is known, the time is over, or nobody waits for it any more.
 func (c *commits) commit(ctx context.Context, l *lane, items []*item) {
 	e := c.partition.engine
 	ctx, cancel := context.WithTimeout(ctx, e.config.PublishTimeout)
@@ -201,11 +201,17 @@ func (c *commits) commit(ctx context.Context, l *lane, items []*item) {
 		case f != faultMoving:
 			refused = false
 		}
-		if !e.again(ctx, attempt, err) {
+		if !e.again(ctx, attempt, err) || abandoned(items) {
 			c.refuse(ctx, items, err)
 			return
 		}
 	}
+}
+
+// abandoned reports whether everybody has given up who waits for items: what was told to have failed is not tried again, or a
+// Redis that comes back would be given it long after.
+func abandoned(items []*item) bool {
+	return !slices.ContainsFunc(items, func(it *item) bool { return !it.request.isGivenUp() })
 }
 
 // apart commits each request's items by themselves, in their order: those for keys that exist, and all that comes after
