@@ -152,7 +152,8 @@ func TestEventOfAnotherTimeline(t *testing.T) {
 	require.NoError(t, second.err)
 	tag := second.position.Timeline()
 	require.NotEqual(t, first.Timeline(), tag)
-	require.Eventually(t, func() bool { return strings.HasSuffix(sink.String(), "vouched:"+tag) }, 5*time.Second, time.Millisecond)
+	// Where a canary opened the timeline first, the event comes behind the vouching, and is passed on.
+	require.Eventually(t, func() bool { return strings.Contains(sink.String(), "doubt vouched:"+tag) }, 5*time.Second, time.Millisecond, sink)
 	require.NoError(t, pub.publish(topic("a")).err)
 	want := fmt.Sprintf("vouched:%[1]s relay:%[1]s doubt vouched:%[2]s relay:%[2]s", first.Timeline(), tag)
 	require.Eventually(t, func() bool { return sink.String() == want }, 5*time.Second, time.Millisecond, sink)
