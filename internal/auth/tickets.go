@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// ticketAge is how long a ticket is good.
-	ticketAge = 30 * time.Second
+	// TicketAge is how long a ticket is good at most, and so takes memory.
+	TicketAge = 30 * time.Second
 	// ticketSize is how many characters a ticket has, those of rand.Text: 130 random bits.
 	ticketSize = 26
 	// ticketParameter is the parameter that carries a ticket.
@@ -55,7 +55,7 @@ func (t tickets) put(ctx context.Context, p Principal, now time.Time) (id string
 	if err != nil {
 		return "", 0, fmt.Errorf("put ticket: %w", err)
 	}
-	id, age = rand.Text(), ticketAge
+	id, age = rand.Text(), TicketAge
 	if !p.Expires.IsZero() {
 		age = min(age, p.Expires.Sub(now))
 	}
@@ -80,7 +80,7 @@ func (t tickets) redeem(r *http.Request) (Principal, error) {
 	}
 	value, err := take(r.Context(), ids[0])
 	if errors.Is(err, backplane.ErrNoTicket) {
-		return Principal{}, fmt.Errorf("%w: it is good once, within %v; get a new one with POST /tickets", ErrTicket, ticketAge)
+		return Principal{}, fmt.Errorf("%w: it is good once, within %v; get a new one with POST /tickets", ErrTicket, TicketAge)
 	}
 	if err != nil {
 		return Principal{}, err

@@ -41,7 +41,7 @@ func (a *API) subscribe(c echo.Context) error {
 		return a.refuse(c, err)
 	}
 	defer a.admission.leave(address)
-	if err = a.roomForTicket(r); err != nil {
+	if err = a.roomForTicket(r, query); err != nil {
 		return a.refuse(c, err)
 	}
 	principal, request, err := a.readerOf(c, query, topics)
@@ -61,8 +61,8 @@ func (a *API) subscribe(c echo.Context) error {
 
 // roomForTicket returns why the holder of a ticket would not be admitted now; nil if it would. Who has no room is told to come
 // back, with the same URL perhaps, so its ticket is only looked at until there is.
-func (a *API) roomForTicket(r *http.Request) error {
-	if a.users.most == 0 || !r.URL.Query().Has("ticket") {
+func (a *API) roomForTicket(r *http.Request, query url.Values) error {
+	if a.users.most == 0 || !query.Has("ticket") {
 		return nil
 	}
 	look := r.WithContext(r.Context())

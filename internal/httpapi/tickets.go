@@ -11,13 +11,10 @@ import (
 	"github.com/pushstream/pushstream/pkg/event"
 )
 
-// ticketPeriod is what tickets are counted over: as long as they are good, and so take memory.
-const ticketPeriod = 30 * time.Second
-
 // desk counts the tickets of each reader against a limit, or one token would be enough to fill the memory of the node, or of
 // the Redis that all tenants share. It is safe for concurrent use.
 type desk struct {
-	most int // of a reader in one period; 0 = no limit
+	most int // of a reader in auth.TicketAge; 0 = no limit
 
 	mu    sync.Mutex
 	since time.Time
@@ -46,13 +43,13 @@ func (d *desk) admit(p auth.Principal, now time.Time) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if now.Sub(d.since) >= ticketPeriod {
+	if now.Sub(d.since) >= auth.TicketAge {
 		d.since = now
 		clear(d.given)
 	}
 	if d.given[h] >= d.most {
 		return &problem{
-			Title: "Too many requests", Status: http.StatusTooManyRequests, Code: "too_many_tickets", RetryAfter: d.since.Add(ticketPeriod).Sub(now),
+			Title: "Too many requests", Status: http.StatusTooManyRequests, Code: "too_many_tickets", RetryAfter: d.since.Add(auth.TicketAge).Sub(now),
 			Detail: "this reader has had as many tickets as it may have for now (limits.tickets_per_reader); try again later",
 		}
 	}
