@@ -39,7 +39,7 @@ func StartCluster(tb testing.TB, settings ...string) *Cluster {
 		require.NoError(tb, err)
 		tb.Cleanup(func() { releasePort(bus) })
 		buses[i] = bus
-		server := prepare(tb, append([]string{
+		server := prepare(tb, nil, append([]string{
 			"cluster-enabled yes",
 			"cluster-config-file nodes.conf",
 			"cluster-node-timeout 1500",

@@ -33,7 +33,7 @@ func startContainer(ctx context.Context, settings []string) (c container, err er
 	ctx, cancel := context.WithTimeout(ctx, containerWithin)
 	defer cancel()
 	const config = "/redis.conf"
-	lines := append([]string{"bind 0.0.0.0", "protected-mode no"}, withDefaults(settings)...)
+	lines := append([]string{"bind 0.0.0.0"}, withDefaults(settings)...)
 	c.docker, err = testcontainers.Run(
 		ctx, image,
 		testcontainers.WithLogger(log.NewNoopLogger()),

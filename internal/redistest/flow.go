@@ -25,6 +25,7 @@ type chunk struct {
 	data []byte
 	err  error
 	at   time.Time
+	held bool // it has been counted
 }
 
 // cut resets the connection; the link's mutex is held.
@@ -50,7 +51,7 @@ func (f *flow) fail() {
 // run carries the data of both directions until both have ended.
 func (f *flow) run() {
 	defer f.forget()
-	if !f.awaitPassage(time.Now()) {
+	if !f.awaitPassage(&chunk{at: time.Now()}) {
 		return
 	}
 	server, err := (&net.Dialer{Timeout: patience}).DialContext(context.Background(), "tcp", f.link.target)
@@ -106,7 +107,7 @@ func (f *flow) carry(from, to net.Conn) {
 		case <-f.stop:
 			return
 		}
-		if !f.awaitPassage(c.at) {
+		if !f.awaitPassage(&c) {
 			return
 		}
 		if _, err := to.Write(c.data); err != nil {
@@ -128,8 +129,10 @@ func (f *flow) read(from net.Conn, chunks chan<- chunk) {
 	for {
 		buf := make([]byte, 32<<10)
 		n, err := from.Read(buf)
+		c := chunk{data: buf[:n], err: err, at: time.Now()}
+		f.link.hold(&c) // what waits behind others, too
 		select {
-		case chunks <- chunk{data: buf[:n], err: err, at: time.Now()}:
+		case chunks <- c:
 		case <-f.stop:
 			return
 		}
@@ -139,12 +142,12 @@ func (f *flow) read(from net.Conn, chunks chan<- chunk) {
 	}
 }
 
-// awaitPassage waits until what was there at a time may pass. It reports false if the flow is cut before.
-func (f *flow) awaitPassage(at time.Time) bool {
+// awaitPassage waits until data may pass. It reports false if the flow is cut before.
+func (f *flow) awaitPassage(c *chunk) bool {
 	f.link.mu.Lock()
 	delay := f.link.delay
 	f.link.mu.Unlock()
-	timer := time.NewTimer(time.Until(at.Add(delay)))
+	timer := time.NewTimer(time.Until(c.at.Add(delay)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -153,6 +156,7 @@ func (f *flow) awaitPassage(at time.Time) bool {
 	}
 	// The link may have become a black hole again before this goroutine went on.
 	for {
+		f.link.hold(c)
 		f.link.mu.Lock()
 		open, passes := f.link.open, f.link.passes()
 		f.link.mu.Unlock()

@@ -25,6 +25,7 @@ type Link struct {
 	open   chan struct{} // closed while data may pass
 	delay  time.Duration
 	flows  map[*flow]bool
+	held   int64
 	closed bool
 }
 
@@ -80,12 +81,35 @@ func (l *Link) passes() bool {
 	}
 }
 
-// Cut resets all connections on both sides. What was on its way is lost. New connections are not affected.
-func (l *Link) Cut() {
+// Cut resets all connections on both sides and returns how many there were. What was on its way is lost. New connections are
+// not affected.
+func (l *Link) Cut() (connections int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for f := range l.flows {
-		f.cut()
+		if !f.isCut {
+			f.cut()
+			connections++
+		}
+	}
+	return connections
+}
+
+// Held returns how many bytes, in both directions, a black hole or a delay has held back since the start of the link. Those
+// count that the link has taken: others may wait behind them in the senders' buffers.
+func (l *Link) Held() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+// hold counts data that has to wait, once.
+func (l *Link) hold(c *chunk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !c.held && (l.delay > 0 || !l.passes()) {
+		c.held = true
+		l.held += int64(len(c.data))
 	}
 }
 

@@ -62,9 +62,11 @@ func TestLinkBlackhole(t *testing.T) {
 	clients := func() int { return strings.Count(observer.ClientList(t.Context()).Val(), "\n") }
 	before := clients()
 
+	require.Zero(t, link.Held())
 	link.Blackhole()
 	ping(t, conn)
 	requireSilence(t, conn)
+	require.EqualValues(t, len("PING\r\n"), link.Held())
 	late := dial(t, link.Addr)
 	ping(t, late)
 	requireSilence(t, late)
@@ -73,8 +75,10 @@ func TestLinkBlackhole(t *testing.T) {
 	link.Heal()
 	pong(t, conn)
 	pong(t, late)
+	held := link.Held()
 	ping(t, conn)
 	pong(t, conn)
+	require.Equal(t, held, link.Held())
 }
 
 func TestLinkBlackholeHidesAnEnd(t *testing.T) {
@@ -126,10 +130,12 @@ func TestLinkDelay(t *testing.T) {
 	ping(t, conn)
 	pong(t, conn)
 	require.GreaterOrEqual(t, time.Since(begun), 200*time.Millisecond)
+	require.EqualValues(t, len("PING\r\n+PONG\r\n"), link.Held())
 
 	link.Delay(0)
 	ping(t, conn)
 	pong(t, conn)
+	require.EqualValues(t, len("PING\r\n+PONG\r\n"), link.Held())
 }
 
 func TestLinkPassesOnTheEnd(t *testing.T) {
@@ -157,12 +163,18 @@ func TestLinkCut(t *testing.T) {
 	s := redistest.Start(t)
 	link := redistest.StartLink(t, s.Addr)
 	conn := dial(t, link.Addr)
-	ping(t, conn)
-	pong(t, conn)
+	other := dial(t, link.Addr)
+	for _, one := range []net.Conn{conn, other} {
+		ping(t, one)
+		pong(t, one)
+	}
 
-	link.Cut()
-	_, err := conn.Read(make([]byte, 1))
-	require.ErrorIs(t, err, syscall.ECONNRESET)
+	require.Equal(t, 2, link.Cut())
+	require.Zero(t, link.Cut())
+	for _, one := range []net.Conn{conn, other} {
+		_, err := one.Read(make([]byte, 1))
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+	}
 
 	conn = dial(t, link.Addr)
 	ping(t, conn)

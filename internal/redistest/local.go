@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -32,7 +34,9 @@ var errPortInUse = errors.New("port in use")
 type local struct {
 	program string
 	args    []string // behind the configuration file
+	env     []string // beside that of the test
 	dir     string
+	host    *Host // nil if it runs where the test does
 	port    int
 	secret  string // the password, if any
 	out     *output
@@ -41,8 +45,8 @@ type local struct {
 	frozen  bool
 }
 
-// newLocal writes the configuration of a server on a free port. The server is not running yet.
-func newLocal(dir string, settings []string) (*local, error) {
+// newLocal writes the configuration of a server on a free port, in a host if there is one. The server is not running yet.
+func newLocal(dir string, host *Host, settings []string) (*local, error) {
 	path, err := program()
 	if err != nil {
 		return nil, err
@@ -51,14 +55,15 @@ func newLocal(dir string, settings []string) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &local{program: path, dir: dir, port: port, secret: value(settings, "requirepass"), out: new(output)}
-	lines := []string{"bind 127.0.0.1", fmt.Sprintf("port %d", port), fmt.Sprintf("dir %q", dir)}
+	l := &local{program: path, dir: dir, host: host, port: port, secret: value(settings, "requirepass"), out: new(output)}
+	lines := []string{"bind " + l.ip(), fmt.Sprintf("port %d", port), fmt.Sprintf("dir %q", dir)}
 	return l, l.write(configFile, append(lines, withDefaults(settings)...))
 }
 
-// withDefaults puts the defaults of this package before settings.
+// withDefaults puts the defaults of this package before settings. protected-mode would refuse clients in a Host, or outside
+// of a container.
 func withDefaults(settings []string) []string {
-	return append([]string{`save ""`, "appendonly no", "enable-debug-command yes"}, settings...)
+	return append([]string{`save ""`, "appendonly no", "enable-debug-command yes", "protected-mode no"}, settings...)
 }
 
 // write puts a file into the server's folder.
@@ -66,7 +71,14 @@ func (l *local) write(name string, lines []string) error {
 	return os.WriteFile(filepath.Join(l.dir, name), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }
 
-func (l *local) addr() string { return loopback(l.port) }
+func (l *local) ip() string {
+	if l.host == nil {
+		return "127.0.0.1"
+	}
+	return l.host.Addr
+}
+
+func (l *local) addr() string { return net.JoinHostPort(l.ip(), strconv.Itoa(l.port)) }
 
 func (l *local) url() string { return serverURL(l.addr(), l.secret) }
 
@@ -87,10 +99,7 @@ func (l *local) start() error {
 		return fmt.Errorf("start server %s: it is running", l.addr())
 	}
 	already := len(l.out.String())
-	// No context: it ends with the test, not with what the test was doing when it started.
-	cmd := exec.CommandContext(context.Background(), l.program, append([]string{filepath.Join(l.dir, configFile)}, l.args...)...)
-	cmd.Dir = l.dir
-	p, err := startProcess(cmd, l.out)
+	p, err := startProcess(l.command(), l.out)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", l.program, err)
 	}
@@ -104,6 +113,18 @@ func (l *local) start() error {
 	}
 	l.process, l.frozen = p, false
 	return nil
+}
+
+func (l *local) command() (cmd *exec.Cmd) {
+	args := append([]string{filepath.Join(l.dir, configFile)}, l.args...)
+	if l.host == nil {
+		// No context: it ends with the test, not with what the test was doing when it started.
+		cmd = exec.CommandContext(context.Background(), l.program, args...)
+	} else {
+		cmd = l.host.command(l.program, args...)
+	}
+	cmd.Dir, cmd.Env = l.dir, append(os.Environ(), l.env...)
+	return cmd
 }
 
 func (l *local) awaitAnswer(p *process) (err error) {

@@ -62,7 +62,7 @@ func (s *Sentinel) startSentinels() {
 		if primary.secret != "" {
 			settings = append(settings, "sentinel auth-pass "+masterName+" "+primary.secret)
 		}
-		one := prepare(s.t, settings)
+		one := prepare(s.t, nil, settings)
 		one.local.args = []string{"--sentinel"}
 		one.Restart()
 		s.Sentinels = append(s.Sentinels, one)

@@ -41,17 +41,26 @@ func Start(tb testing.TB, settings ...string) *Server {
 	return startLocal(tb, settings)
 }
 
-func startLocal(tb testing.TB, settings []string) *Server {
-	tb.Helper()
-	s := prepare(tb, settings)
+// StartIn is Start for a server in a host. The test hears over the cable that the server is up: while that is cut, it cannot
+// be started, nor restarted.
+func StartIn(host *Host, settings ...string) *Server {
+	host.t.Helper()
+	s := prepare(host.t, host, settings)
 	s.Restart()
 	return s
 }
 
-// prepare returns a server that has not been started yet.
-func prepare(tb testing.TB, settings []string) *Server {
+func startLocal(tb testing.TB, settings []string) *Server {
 	tb.Helper()
-	l, err := newLocal(tb.TempDir(), settings)
+	s := prepare(tb, nil, settings)
+	s.Restart()
+	return s
+}
+
+// prepare returns a server that has not been started yet, in a host if there is one.
+func prepare(tb testing.TB, host *Host, settings []string) *Server {
+	tb.Helper()
+	l, err := newLocal(tb.TempDir(), host, settings)
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		l.close()

@@ -86,7 +86,7 @@ func startShared() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l, err := newLocal(dir, nil)
+	l, err := newLocal(dir, nil, nil)
 	if err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
