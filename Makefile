@@ -8,6 +8,8 @@ export PATH := $(CURDIR)/.cache/node/bin:$(PATH)
 
 # How long each fuzz target runs.
 FUZZTIME ?= 10s
+# The tests that do harm to a deployment, or run it for long.
+HARM := ^(TestFaults|TestRandomFaults|TestSoak)$$
 # Which benchmarks run.
 BENCH ?= .
 
@@ -28,11 +30,28 @@ cluster: build ## Run Redis, three nodes and nginx on 127.0.0.1:8080
 build: ## Build bin/pushstreamd, static
 	CGO_ENABLED=0 go build -trimpath -o bin/pushstreamd ./cmd/pushstreamd
 
-# The integration tests come after all others and not beside them: they measure time, on what may be two cores.
+# The integration tests come after all others and not beside them: they measure time, on what may be two cores. Those that
+# do harm wait most of the time, so more of them run at once; the race detector would look only at who watches.
 .PHONY: test
 test: setup ## Run all tests: unit, contract suites, integration, a real browser
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m $$(go list ./... | grep -v /integration)
-	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m ./integration/...
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m -skip '$(HARM)' ./integration/...
+	go test -timeout 15m -parallel 4 -run '$(HARM)' ./integration
+
+# What they say of PUSHSTREAM_TEST_... is in integration/faults_schedule_test.go.
+.PHONY: chaos
+chaos: setup ## Harm a deployment at random: SECONDS=60, SEED=, SCHEDULE=, REPORT=folder
+	PUSHSTREAM_TEST_SECONDS=$(or $(SECONDS),60) PUSHSTREAM_TEST_SEED='$(SEED)' PUSHSTREAM_TEST_SCHEDULE='$(SCHEDULE)' \
+		PUSHSTREAM_TEST_REPORT='$(abspath $(REPORT))' go test ./integration -count=1 -timeout 0 -v -run '^TestRandomFaults$$'
+
+.PHONY: faults
+faults: setup ## Do every kind of harm once and write the matrix in docs/reference/faults.md
+	PUSHSTREAM_TEST_REPORT='$(CURDIR)/docs/reference' go test ./integration -count=1 -timeout 0 -parallel 1 -v -run '^TestFaults$$'
+
+.PHONY: soak
+soak: setup ## Run two nodes under traffic for SECONDS (6000), and write docs/reference/soak.md
+	PUSHSTREAM_TEST_SECONDS=$(or $(SECONDS),6000) PUSHSTREAM_TEST_REPORT='$(CURDIR)/docs/reference' \
+		go test ./integration -count=1 -timeout 0 -v -run '^TestSoak$$'
 
 .PHONY: test-valkey
 test-valkey: ## Run the tests of the Redis backplane against Valkey

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -66,7 +67,7 @@ type farewell struct {
 func TestRollingRestartOf5000Readers(t *testing.T) {
 	nodes := startThree(t, "--redis", redistest.Start(t).URL(), "--drain-delay", crowdDelay.String(),
 		"--drain-window", crowdWindow.String(), "--drain-reconnect-rate", strconv.Itoa(crowdReconnect))
-	haproxy := balancers[slices.IndexFunc(balancers, func(b balancer) bool { return b.name == "haproxy" })]
+	haproxy := haproxyBalancer()
 	// Two files a stream, of 20,000 that a test may have. Indented, the setting is found before what other tests replace.
 	front := haproxy.start(t, haproxy.read(t), nodes, "  maxconn 20000", "  maxconn 9000")
 	c := startCrowd(t, front.node)
@@ -100,6 +101,23 @@ func TestRollingRestartOf5000Readers(t *testing.T) {
 	for _, n := range nodes { // stopped in order, each would wait for its balancer once more
 		n.kill()
 	}
+}
+
+// A connection that was made ahead of a request is closed, not answered: the request may be on its way.
+func TestHAProxyAnswersNothingBeforeARequest(t *testing.T) {
+	t.Parallel()
+	haproxy := haproxyBalancer()
+	front := haproxy.start(t, haproxy.read(t), []*node{startNode(t, "--insecure-dev")}, "timeout http-request 10s", "timeout http-request 1s")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(front.URL, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Empty(t, string(answer))
+}
+
+func haproxyBalancer() balancer {
+	return balancers[slices.IndexFunc(balancers, func(b balancer) bool { return b.name == "haproxy" })]
 }
 
 // startCrowd lets all readers come, and waits until they are there.
@@ -140,18 +158,21 @@ func (c *crowd) drains(n *node, name string) (again *node) {
 	require.Zero(c.t, n.exitCode())
 	stopped := time.Since(signalled)
 	again = restart(c.t, n)
-	byes := func() []farewell {
+	var byes []farewell
+	var faults []string
+	require.Eventually(c.t, func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.byes[name]
-	}
-	require.Eventually(c.t, func() bool { return len(byes()) >= count }, crowdPatience, 10*time.Millisecond, "not all are back")
-	require.Len(c.t, byes(), count, "all readers of the node were told, each once")
+		byes, faults = c.byes[name], c.faults
+		return len(byes) >= count || len(faults) > 0
+	}, crowdPatience, 10*time.Millisecond, "not all are back")
+	require.Empty(c.t, faults)
+	require.Len(c.t, byes, count, "all readers of the node were told, each once")
 
 	spread := max(time.Second, time.Duration(count)*time.Second/crowdReconnect)
 	begin := signalled.Add(crowdDelay)
 	var told, sent, back []float64
-	for _, f := range byes() {
+	for _, f := range byes {
 		require.Less(c.t, f.told, spread)
 		told = append(told, float64(f.told.Milliseconds()))
 		sent = append(sent, float64(f.at.Sub(begin).Milliseconds()))

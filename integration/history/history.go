@@ -13,6 +13,7 @@ type History struct {
 
 	mu       sync.Mutex
 	attempts []attempt // by number
+	refused  int
 	readers  []*Reader
 }
 
@@ -63,18 +64,16 @@ func (h *History) answer(number int, at event.Position) {
 	defer h.mu.Unlock()
 	a := &h.attempts[number]
 	a.answered, a.position = h.Now(), at
+	if at.IsZero() {
+		h.refused++
+	}
 }
 
-// Acknowledged returns how many events were acknowledged so far.
-func (h *History) Acknowledged() (count int) {
+// Refused returns how many publishes have failed so far.
+func (h *History) Refused() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, a := range h.attempts {
-		if a.acknowledged() {
-			count++
-		}
-	}
-	return count
+	return h.refused
 }
 
 // Kind says what a block of a stream is.

@@ -66,15 +66,14 @@ func (v Verdict) String() string {
 func (h *History) Judge() (v Verdict) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	v.Refused = h.refused
 	stored := make(map[string][]int) // by target: numbers of acknowledged events, in the order of their positions
 	for n, a := range h.attempts {
 		switch {
 		case a.acknowledged():
 			v.Acknowledged++
 			stored[a.target] = append(stored[a.target], n)
-		case a.answered != 0:
-			v.Refused++
-		default:
+		case a.answered == 0:
 			v.Unanswered++
 		}
 	}

@@ -1,0 +1,239 @@
+package integration_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pushstream/pushstream/internal/redistest"
+)
+
+func redisFaults() []fault {
+	killed := within(kept, "always", "everysec", "links", "nginx", "haproxy")
+	killed["memory"] = told
+	return []fault{
+		{
+			name: "Redis frozen", does: "SIGSTOP to Redis: connections stay, and nobody answers; then SIGCONT",
+			in: within(kept, "always", "everysec", "memory", "links", "nginx", "haproxy"), lasts: 4 * time.Second, harm: freezeRedis,
+		},
+		{name: "Redis killed", does: "SIGKILL to Redis, which is started again a second later", in: killed, lasts: time.Second, harm: killRedis},
+		{name: "FLUSHALL", does: "all keys are deleted", in: within(told, "always", "memory", "links", "nginx", "haproxy"), harm: flushRedis},
+		{name: "functions removed", does: "FUNCTION FLUSH: the library of the nodes is gone", in: everywhere(), harm: flushFunctions},
+		{
+			name: "memory full", does: "Redis takes nothing more (maxmemory), and then again", lasts: 2 * time.Second,
+			in: within(kept, "always", "everysec", "memory", "links", "nginx", "haproxy"), harm: fillRedis,
+		},
+	}
+}
+
+func freezeRedis(w *world, s step) harmed {
+	refused, server := count(w.Refused), w.store.server()
+	doubts := count(w.doubts)
+	server.Freeze()
+	pause(w.t, s.lasts())
+	server.Thaw()
+	h := harmed{since: w.Now()}
+	w.awaitGrowth(func() int { return refused() + doubts() })
+	h.evidence = evidence(refused()+doubts(), "%d publishes failed and relays in doubt")
+	return h
+}
+
+func killRedis(w *world, s step) harmed {
+	refused, server := count(w.Refused), w.store.server()
+	doubts := count(w.doubts)
+	server.Kill()
+	pause(w.t, s.lasts())
+	server.Restart()
+	h := harmed{since: w.Now()}
+	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed", refused())
+	return h
+}
+
+func flushRedis(w *world, _ step) harmed {
+	server := w.store.server()
+	keys, ok := server.Do("DBSIZE").(int64)
+	require.True(w.t, ok)
+	server.Do("FLUSHALL")
+	return harmed{since: w.Now(), evidence: evidence(int(keys), "%d keys deleted")}
+}
+
+func flushFunctions(w *world, _ step) harmed {
+	server := w.store.server()
+	libraries, ok := server.Do("FUNCTION", "LIST").([]any)
+	require.True(w.t, ok)
+	server.Do("FUNCTION", "FLUSH")
+	return harmed{since: w.Now(), evidence: evidence(len(libraries), "%d library removed")}
+}
+
+func fillRedis(w *world, s step) harmed {
+	refused, server := count(w.Refused), w.store.server()
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+	pause(w.t, s.lasts())
+	w.awaitGrowth(refused)
+	server.Do("CONFIG", "SET", "maxmemory", "0")
+	return harmed{since: w.Now(), evidence: evidence(refused(), "%d publishes failed")}
+}
+
+func failovers() []fault {
+	sentinel := map[string]promise{"sentinel": proven, "sentinel, level replica": told}
+	cluster := map[string]promise{"cluster": proven, "cluster, level replica": told}
+	return []fault{
+		{name: "primary killed", does: "SIGKILL to the primary; the sentinels promote its replica; the old one comes back", in: sentinel, costs: 8 * time.Second, harm: killPrimary},
+		{name: "primary frozen", does: "SIGSTOP to the primary until its replica has been promoted, then SIGCONT", in: sentinel, costs: 8 * time.Second, harm: freezePrimary},
+		{name: "failover by hand", does: "SENTINEL FAILOVER: the old primary takes writes for about ten seconds more", in: sentinel, costs: 11 * time.Second, harm: failOverByHand},
+		{
+			name: "split brain", does: "a node hears nothing of the failover and publishes on the old primary, the others on the new one, for over ten seconds",
+			in: map[string]promise{"sentinel, split": proven, "sentinel, split, level replica": told}, harm: splitBrain,
+		},
+		{
+			name: "clock steps back on promotion", does: "the clock of the replica is ten minutes behind when the primary is killed", alone: true,
+			in: within(proven, "sentinel"), harm: stepClockBack,
+		},
+		{name: "master killed", does: "SIGKILL to the master of the partition; its replica takes over; the old one comes back", in: cluster, costs: 4 * time.Second, harm: killMaster},
+		{name: "cluster failover", does: "CLUSTER FAILOVER, in agreement with the master", in: cluster, costs: 1 * time.Second, harm: failOverCluster},
+		{name: "slot moved", does: "the slot of the partition moves to another master, half of its keys at first", in: within(kept, "cluster", "cluster, level replica"), lasts: 2 * time.Second, harm: moveSlot},
+	}
+}
+
+func killPrimary(w *world, _ step) harmed {
+	doubts, refused := count(w.doubts), count(w.Refused)
+	old := w.store.sentinel.Primary()
+	h := harmed{since: w.Now()}
+	old.Kill()
+	promoted := w.store.sentinel.Primary()
+	require.NotEqual(w.t, old, promoted)
+	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed; another primary", refused())
+	w.awaitBack(h.since)
+	old.Restart()
+	require.Equal(w.t, old, w.store.sentinel.Replica())
+	return h
+}
+
+func stepClockBack(w *world, s step) harmed {
+	const behind = 10 * time.Minute
+	replica := w.store.sentinel.Replica()
+	replica.Kill()
+	replica.ShiftClock(-behind)
+	replica.Restart()
+	require.Equal(w.t, replica, w.store.sentinel.Replica())
+	h := killPrimary(w, s)
+	at, ok := replica.Do("TIME").([]any)
+	require.True(w.t, ok)
+	seconds, err := strconv.ParseInt(fmt.Sprint(at[0]), 10, 64)
+	require.NoError(w.t, err)
+	require.Greater(w.t, time.Since(time.Unix(seconds, 0)), behind-time.Minute)
+	h.evidence += ", " + behind.String() + " behind"
+	return h
+}
+
+func freezePrimary(w *world, _ step) harmed {
+	doubts, refused := count(w.doubts), count(w.Refused)
+	old := w.store.sentinel.Primary()
+	h := harmed{since: w.Now()}
+	old.Freeze()
+	promoted := w.store.sentinel.Primary()
+	require.NotEqual(w.t, old, promoted)
+	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed; another primary", refused())
+	w.awaitBack(h.since)
+	old.Thaw()
+	require.Equal(w.t, old, w.store.sentinel.Replica())
+	return h
+}
+
+func failOverByHand(w *world, _ step) harmed {
+	doubts, refused := count(w.doubts), count(w.Refused)
+	old := w.store.sentinel.Primary()
+	h := harmed{since: w.Now()}
+	promoted := w.store.sentinel.Failover()
+	require.NotEqual(w.t, old, promoted)
+	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed; another primary", refused())
+	w.awaitBack(h.since)
+	require.Equal(w.t, old, w.store.sentinel.Replica())
+	return h
+}
+
+// splitBrain: the first node talks to its sentinel by a link, which becomes a black hole.
+func splitBrain(w *world, _ step) harmed {
+	old := w.store.sentinel.Primary()
+	w.store.links[0].Blackhole()
+	w.store.sentinel.Failover()
+	split := w.Now()
+	calls := count(func() int { return functionCalls(w, old) })
+	require.Eventually(w.t, func() bool {
+		return strings.Contains(infoOf(w, old, "replication"), "role:slave")
+	}, patience, 20*time.Millisecond, "the old primary is not demoted")
+	h := harmed{since: w.Now()}
+	w.store.links[0].Heal()
+	// The canaries of one node are two a second.
+	if n := calls(); n > int((h.since-split).Seconds()*4) {
+		h.evidence = evidence(n, "%d calls of the old primary in %.1f s beside the new one", (h.since - split).Seconds())
+	}
+	require.Equal(w.t, old, w.store.sentinel.Replica())
+	return h
+}
+
+func infoOf(w *world, server *redistest.Server, section string) string {
+	text, ok := server.Do("INFO", section).(string)
+	require.True(w.t, ok)
+	return text
+}
+
+// functionCalls returns how many functions a server has executed.
+func functionCalls(w *world, server *redistest.Server) (n int) {
+	_, after, found := strings.Cut(infoOf(w, server, "commandstats"), "cmdstat_fcall:calls=")
+	require.True(w.t, found)
+	_, err := fmt.Sscan(strings.Split(after, ",")[0], &n)
+	require.NoError(w.t, err)
+	return n
+}
+
+func killMaster(w *world, _ step) harmed {
+	doubts, refused := count(w.doubts), count(w.Refused)
+	c := w.store.cluster
+	old := c.Master(partition)
+	c.ReplicaOf(old) // there has to be one
+	h := harmed{since: w.Now()}
+	old.Kill()
+	promoted := c.Master(partition)
+	require.NotEqual(w.t, old, promoted)
+	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed; another master", refused())
+	w.awaitBack(h.since)
+	old.Restart()
+	require.Equal(w.t, old, c.ReplicaOf(promoted))
+	return h
+}
+
+func failOverCluster(w *world, _ step) harmed {
+	doubts, refused := count(w.doubts), count(w.Refused)
+	h := harmed{since: w.Now()}
+	w.store.cluster.Failover(partition)
+	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed; another master", refused())
+	return h
+}
+
+func moveSlot(w *world, s step) harmed {
+	c := w.store.cluster
+	doubts, refused := count(w.doubts), count(w.Refused)
+	from := c.Master(partition)
+	masters := c.Masters()
+	to := masters[0]
+	if to == from {
+		to = masters[1]
+	}
+	m := c.BeginMigration(partition, to)
+	for _, name := range []string{"head", "calls", "keys:0", "keys:1", logName(w.topic(0)), logName(w.topic(1))} {
+		m.MoveKeys(keyName(name))
+	}
+	pause(w.t, s.lasts())
+	m.Finish()
+	h := harmed{since: w.Now()}
+	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed; another master", refused())
+	return h
+}
+
+// keyName returns the name of a key of the one partition, and logName that of a log in it.
+func keyName(name string) string   { return "pushstream:1:" + partition + ":" + name }
+func logName(target string) string { return "log:default:" + target }
