@@ -41,7 +41,7 @@ test: setup ## Run all tests: unit, contract suites, integration, a real browser
 # What they say of PUSHSTREAM_TEST_... is in integration/faults_schedule_test.go.
 .PHONY: chaos
 chaos: setup ## Harm a deployment at random: SECONDS=60, SEED=, SCHEDULE=, REPORT=folder
-	PUSHSTREAM_TEST_SECONDS=$(or $(SECONDS),60) PUSHSTREAM_TEST_SEED='$(SEED)' PUSHSTREAM_TEST_SCHEDULE='$(SCHEDULE)' \
+	PUSHSTREAM_TEST_SECONDS=$(or $(SECONDS),60) PUSHSTREAM_TEST_SEED='$(or $(SEED),$(shell date +%s))' PUSHSTREAM_TEST_SCHEDULE='$(SCHEDULE)' \
 		PUSHSTREAM_TEST_REPORT='$(abspath $(REPORT))' go test ./integration -count=1 -timeout 0 -v -run '^TestRandomFaults$$'
 
 .PHONY: faults

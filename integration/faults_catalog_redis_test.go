@@ -99,15 +99,24 @@ func failovers() []fault {
 }
 
 func killPrimary(w *world, _ step) harmed {
+	return losePrimary(w, (*redistest.Server).Kill, (*redistest.Server).Restart)
+}
+
+func freezePrimary(w *world, _ step) harmed {
+	return losePrimary(w, (*redistest.Server).Freeze, (*redistest.Server).Thaw)
+}
+
+// losePrimary does harm to the primary until its replica has taken over, and delivery is back.
+func losePrimary(w *world, lose, mend func(*redistest.Server)) harmed {
 	doubts, refused := count(w.doubts), count(w.Refused)
 	old := w.store.sentinel.Primary()
 	h := harmed{since: w.Now()}
-	old.Kill()
+	lose(old)
 	promoted := w.store.sentinel.Primary()
 	require.NotEqual(w.t, old, promoted)
 	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed; another primary", refused())
 	w.awaitBack(h.since)
-	old.Restart()
+	mend(old)
 	require.Equal(w.t, old, w.store.sentinel.Replica())
 	return h
 }
@@ -126,20 +135,6 @@ func stepClockBack(w *world, s step) harmed {
 	require.NoError(w.t, err)
 	require.Greater(w.t, time.Since(time.Unix(seconds, 0)), behind-time.Minute)
 	h.evidence += ", " + behind.String() + " behind"
-	return h
-}
-
-func freezePrimary(w *world, _ step) harmed {
-	doubts, refused := count(w.doubts), count(w.Refused)
-	old := w.store.sentinel.Primary()
-	h := harmed{since: w.Now()}
-	old.Freeze()
-	promoted := w.store.sentinel.Primary()
-	require.NotEqual(w.t, old, promoted)
-	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed; another primary", refused())
-	w.awaitBack(h.since)
-	old.Thaw()
-	require.Equal(w.t, old, w.store.sentinel.Replica())
 	return h
 }
 

@@ -142,7 +142,7 @@ func runsSummary(t *testing.T, dir string) string {
 	require.NoError(t, err)
 	var all run
 	sums := make(map[string]*run)
-	runs := make(map[string]int)
+	runs, kept := make(map[string]int), make(map[string]int)
 	for line := range strings.Lines(string(record)) {
 		var r run
 		require.NoError(t, json.Unmarshal([]byte(line), &r))
@@ -151,14 +151,18 @@ func runsSummary(t *testing.T, dir string) string {
 		}
 		sums[r.Setting].add(r)
 		all.add(r)
-		runs[r.Setting]++
-		runs["all"]++
+		for _, name := range []string{r.Setting, "all"} {
+			runs[name]++
+			if r.Kept {
+				kept[name]++
+			}
+		}
 	}
 	var out strings.Builder
-	out.WriteString("| setting | runs | minutes | faults | acknowledged | refused | delivered | lost | late | order | doubled | again | gaps right | gaps wrong |\n")
-	out.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	out.WriteString("| setting | runs | passed | minutes | faults | acknowledged | refused | delivered | lost | late | order | doubled | again | gaps right | gaps wrong |\n")
+	out.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	line := func(name string, r run) {
-		fmt.Fprintf(&out, "| %s | %d | %.0f | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d |\n", name, runs[name], float64(r.Seconds)/60, r.Faults,
+		fmt.Fprintf(&out, "| %s | %d | %d | %.0f | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d |\n", name, runs[name], kept[name], float64(r.Seconds)/60, r.Faults,
 			r.Acknowledged, r.Refused, r.Delivered, r.Missing, r.Late, r.Disordered, r.Doubled, r.Again, r.GapsRight, r.GapsWrong)
 	}
 	for _, s := range settings() {

@@ -81,7 +81,7 @@ type run struct {
 }
 
 // Random schedules under load, as many as there is time for: make chaos SECONDS=600 SEED=1. A schedule that fails is
-// printed; SCHEDULE='...' make chaos does it again.
+// printed; SCHEDULE='...' make chaos does it again. Without all of that it is a short one, always the same.
 func TestRandomFaults(t *testing.T) {
 	if text := os.Getenv("PUSHSTREAM_TEST_SCHEDULE"); text != "" {
 		var s schedule
@@ -90,7 +90,7 @@ func TestRandomFaults(t *testing.T) {
 		return
 	}
 	total := time.Duration(seconds(t, 15)) * time.Second
-	seed := rand.Uint64N(1_000_000)
+	seed := uint64(2)
 	if text := os.Getenv("PUSHSTREAM_TEST_SEED"); text != "" {
 		var err error
 		seed, err = strconv.ParseUint(text, 10, 64)
@@ -114,9 +114,15 @@ func suffers(t *testing.T, s schedule) {
 		}
 		r.record(t)
 	}()
-	w := newWorld(t, settingNamed(t, s.Setting), running)
+	load := running
+	if os.Getenv("PUSHSTREAM_TEST_SECONDS") == "" {
+		load = brisk
+	}
+	w := newWorld(t, settingNamed(t, s.Setting), load)
+	primary, planned := w.store.server(), false
 	for _, one := range s.Steps {
 		f := faultNamed(t, one.Fault)
+		planned = planned || f.in[s.Setting] == proven || f.in[s.Setting] == told
 		at := w.Now()
 		h := f.harm(w, one)
 		back := w.awaitBack(h.since)
@@ -127,6 +133,11 @@ func suffers(t *testing.T, s schedule) {
 		r.Faults++
 		r.Promised = weaker(r.Promised, f.in[s.Setting])
 		r.Slowest = max(r.Slowest, back.Round(time.Millisecond).Seconds())
+	}
+	if !planned && w.store.server() != primary {
+		// Sentinels and masters take a server for dead that a busy machine has not let answer for a second.
+		t.Log("there was a failover besides")
+		r.Promised = weaker(r.Promised, proven)
 	}
 	v := w.settle()
 	w.dismiss()

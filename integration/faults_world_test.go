@@ -254,7 +254,7 @@ func (w *world) awaitBack(since time.Duration) (took time.Duration) {
 	require.Eventually(w.t, func() bool {
 		took, back = w.Back(since)
 		return back
-	}, patience, 10*time.Millisecond, "delivery is not back")
+	}, 4*patience, 10*time.Millisecond, "delivery is not back") // how long it may take is for callers to judge
 	return took
 }
 

@@ -319,7 +319,7 @@ func TestKilledTestRunLeavesNothing(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self, "-test.run", "^TestLeave$")
-	cmd.Env = append(os.Environ(), envLeave+"=1")
+	cmd.Env = append(os.Environ(), envLeave+"=1", "TMPDIR="+t.TempDir()) // nobody else would remove its folders
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	defer stdin.Close()
