@@ -12,10 +12,10 @@ import (
 func readerFaults() []fault {
 	patient := within(kept, "embedded", "always", "nginx", "haproxy", "cluster")
 	return []fault{
-		{name: "stalled readers", does: "two of six read nothing while 24 MB come for them, and then go on", in: patient, lasts: time.Second, harm: stallSubscribers, alone: true},
+		{name: "stalled readers", does: "two of six read nothing while 24 MB come for them, and then go on", in: patient, lasts: time.Second, harm: stallSubscribers, alone: true, own: true},
 		{
 			name: "slow readers", does: "two of six read 200 kB a second while 36 MB are published, and then as fast as before",
-			in: map[string]promise{"always": kept, "short logs": exact}, lasts: 2 * time.Second, harm: slowSubscribers, alone: true,
+			in: map[string]promise{"always": kept, "short logs": exact}, lasts: 2 * time.Second, harm: slowSubscribers, alone: true, own: true,
 		},
 		{
 			name: "readers away", does: "two of six hang up, and come back when their logs have been trimmed (retention.length)",
@@ -54,7 +54,7 @@ func stallSubscribers(w *world, s step) harmed {
 }
 
 func slowSubscribers(w *world, s step) harmed {
-	replayed, ended := count(w.replayed), count(w.Ended)
+	replayed, gaps := count(w.replayed), count(w.gapsTold)
 	for _, one := range w.some() {
 		one.perSecond.Store(200 << 10)
 	}
@@ -65,7 +65,8 @@ func slowSubscribers(w *world, s step) harmed {
 	}
 	h := harmed{since: w.Now()}
 	w.awaitBack(h.since)
-	h.evidence = evidence(replayed(), "%d events read from the logs for them, %d streams ended", ended())
+	w.awaitGrowth(func() int { return replayed() + gaps() })
+	h.evidence = evidence(replayed()+gaps(), "%d events read from the logs for them and gaps told, %d of them gaps", gaps())
 	return h
 }
 

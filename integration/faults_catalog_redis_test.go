@@ -157,8 +157,9 @@ func splitBrain(w *world, _ step) harmed {
 	w.store.sentinel.Failover()
 	split := w.Now()
 	calls := count(func() int { return functionCalls(w, old) })
+	asking := old.Client() // it ends all connections when it is demoted
 	require.Eventually(w.t, func() bool {
-		return strings.Contains(infoOf(w, old, "replication"), "role:slave")
+		return strings.Contains(asking.Info(w.t.Context(), "replication").Val(), "role:slave")
 	}, patience, 20*time.Millisecond, "the old primary is not demoted")
 	h := harmed{since: w.Now()}
 	w.store.links[0].Heal()

@@ -38,6 +38,8 @@ type fault struct {
 	harm  func(*world, step) harmed
 	// alone says that it needs a world of its own, because of what it leaves behind or of what it costs.
 	alone bool
+	// own says that readers have themselves fallen behind: they are back when they have read what they missed.
+	own bool
 }
 
 // step is a fault in a schedule.

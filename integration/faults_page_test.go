@@ -53,6 +53,7 @@ func (m *matrix) write(t *testing.T) {
 		out.WriteString(strings.Join(rows, "\n") + "\n\n")
 	}
 	replaceSection(t, filepath.Join(reportDir(), faultsPage), "matrix", out.String())
+	writeRuns(t)
 }
 
 // of returns the rows of a fault, in the order of the settings.
@@ -95,7 +96,7 @@ func TestFaultsPage(t *testing.T) {
 	require.NoError(t, err)
 	head, tail := cutSection(t, string(text), "matrix")
 	shown := strings.TrimSuffix(strings.TrimPrefix(string(text), head), tail)
-	rows := regexp.MustCompile(`(?m)^\| ([a-z, ]+) \| ([a-z ]+) \| (\d+) \| \d+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \d+ \| (\d+) \| (\d+) \| ([0-9.]+) \| .+ \|$`)
+	rows := regexp.MustCompile(`(?m)^\| ([A-Za-z, ]+) \| ([a-z ]+) \| (\d+) \| \d+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \d+ \| (\d+) \| (\d+) \| ([0-9.]+) \| .+ \|$`)
 	for _, f := range faults() {
 		_, part, found := strings.Cut(shown, "### "+f.name+"\n")
 		require.True(t, found, "the page has no %q: make faults", f.name)
@@ -108,7 +109,7 @@ func TestFaultsPage(t *testing.T) {
 			require.Equal(t, "0 0 0", m[4]+" "+m[6]+" "+m[7], "lost, order, doubled: %s in %s", f.name, m[1])
 			back, err := strconv.ParseFloat(m[10], 64)
 			require.NoError(t, err)
-			require.LessOrEqual(t, back, backWithin.Seconds(), "%s in %s", f.name, m[1])
+			require.True(t, f.own || back <= backWithin.Seconds(), "%s in %s is back after %v s", f.name, m[1], back)
 		}
 		var wanted []string
 		for _, s := range settings() {
