@@ -36,7 +36,7 @@ build: ## Build bin/pushstreamd, static
 test: setup ## Run all tests: unit, contract suites, integration, a real browser
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m $$(go list ./... | grep -v /integration)
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m -skip '$(HARM)' ./integration/...
-	go test -timeout 15m -parallel 4 -run '$(HARM)' ./integration
+	go test -timeout 15m -parallel 3 -run '$(HARM)' ./integration
 
 # What they say of PUSHSTREAM_TEST_... is in integration/faults_schedule_test.go.
 .PHONY: chaos
