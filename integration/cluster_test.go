@@ -36,8 +36,14 @@ func startCluster(t *testing.T, redis *redistest.Server, args ...string) *cluste
 // awaitTurn waits until the balancer gives a new stream to a node.
 func (c *cluster) awaitTurn(name string) {
 	c.t.Helper()
-	require.Eventually(c.t, func() bool {
-		v := newVisitor(c.t, c.nginx.URL).opens("user=nobody")
+	awaitTurn(c.t, c.nginx, name)
+}
+
+// awaitTurn waits until a balancer gives a new stream to a node.
+func awaitTurn(t *testing.T, front *node, name string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		v := newVisitor(t, front.URL).opens("user=nobody")
 		defer v.stop()
 		return v.node == name
 	}, patience, 50*time.Millisecond, "the balancer gives nothing to %s", name)

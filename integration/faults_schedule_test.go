@@ -85,7 +85,7 @@ type run struct {
 func TestRandomFaults(t *testing.T) {
 	if text := os.Getenv("PUSHSTREAM_TEST_SCHEDULE"); text != "" {
 		var s schedule
-		require.NoError(t, json.Unmarshal([]byte(text), &s))
+		require.NoError(t, json.Unmarshal([]byte(text), &s), "SCHEDULE is what a failed run has printed")
 		suffers(t, s)
 		return
 	}
@@ -94,7 +94,7 @@ func TestRandomFaults(t *testing.T) {
 	if text := os.Getenv("PUSHSTREAM_TEST_SEED"); text != "" {
 		var err error
 		seed, err = strconv.ParseUint(text, 10, 64)
-		require.NoError(t, err)
+		require.NoError(t, err, "SEED is a number")
 	}
 	for began := time.Now(); time.Since(began) < total && !t.Failed(); seed++ {
 		s := randomSchedule(seed, min(longest, total))
@@ -122,6 +122,8 @@ func suffers(t *testing.T, s schedule) {
 	primary, planned := w.store.server(), false
 	for _, one := range s.Steps {
 		f := faultNamed(t, one.Fault)
+		require.Contains(t, f.in, s.Setting, "%s cannot be done in the setting %q", f.name, s.Setting)
+		require.True(t, one.Node >= 0 && one.Node < len(w.nodes), "there is no node %d: the first one is 0", one.Node)
 		planned = planned || f.in[s.Setting] == proven || f.in[s.Setting] == told
 		at := w.Now()
 		h := f.harm(w, one)

@@ -185,7 +185,7 @@ func (c *crowd) drains(n *node, name string) (again *node) {
 	c.requireSpread("goodbyes of "+name, sent, crowdWindow, 0.7)
 	// The sum of two random times, so that more come in the middle: 17 to 19 of a hundred in a tenth.
 	c.requireSpread("back from "+name, back, crowdWindow+spread, 0.5)
-	c.awaitTurn(name)
+	awaitTurn(c.t, c.front, name)
 	return again
 }
 
@@ -202,16 +202,6 @@ func (c *crowd) requireSpread(what string, times []float64, window time.Duration
 	}
 	c.t.Logf("%s: at most %d of %d in any tenth of the time", what, fullest, len(times))
 	require.Less(c.t, float64(fullest), share*float64(len(times)), "%s: too many at once", what)
-}
-
-// awaitTurn waits until HAProxy gives a new stream to a node.
-func (c *crowd) awaitTurn(name string) {
-	c.t.Helper()
-	require.Eventually(c.t, func() bool {
-		v := newVisitor(c.t, c.front.URL).opens("user=nobody")
-		defer v.stop()
-		return v.node == name
-	}, patience, 100*time.Millisecond, "the balancer gives nothing to %s", name)
 }
 
 // fault notes what a reader must not see. The first ones say enough.

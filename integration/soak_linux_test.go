@@ -21,9 +21,8 @@ import (
 )
 
 const (
-	// soakReport names the folder that the page and its picture are written into.
-	soakReport = "PUSHSTREAM_TEST_REPORT"
-	soakPages  = "soak"
+	// soakPages names the page and its picture.
+	soakPages = "soak"
 	// soakUnits is how often everything that expires does so.
 	soakUnits = 100
 	// soakLeast is the shortest unit: a stream lasts at least a second, by its setting, and a reader that comes back has to be

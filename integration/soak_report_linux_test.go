@@ -17,7 +17,7 @@ const mebibyte = 1 << 20
 // report writes the page and its picture: into the folder that is named, or where nobody finds them.
 func (s *soak) report(before, after soakRest) {
 	s.t.Helper()
-	dir := os.Getenv(soakReport)
+	dir := reportDir()
 	if dir == "" {
 		dir = s.t.TempDir()
 	}
