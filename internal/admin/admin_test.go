@@ -92,6 +92,7 @@ func TestADoubledAnswerStandsForNobodyElse(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, all.Complete)
 		require.Equal(t, 1, all.Total)
+		synctest.Wait() // the second signal may still be on its way
 		nodes[1].mute = true
 		all, err = nodes[0].admin.Connections(t.Context(), logOf(t, "default", "user:alice"))
 		require.NoError(t, err)
