@@ -73,7 +73,7 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make broker: %w", err)
 	}
-	a := &App{started: time.Now(), cfg: cfg, log: log, engine: e, broker: b, health: httpapi.NewHealth(readiness{b, e}), failed: make(chan error, 3), asked: make(chan struct{})}
+	a := &App{started: time.Now(), cfg: cfg, log: log, engine: e, broker: b, health: httpapi.NewHealth(readiness{b, e}), failed: make(chan error, 4), asked: make(chan struct{})}
 	a.gate, err = newGate(cfg, e, log)
 	if err != nil {
 		return nil, err
@@ -199,6 +199,11 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	a.running.add("backplane", func(context.Context) error { return a.engine.close() })
 	a.running.add("authentication", func(context.Context) error { a.gate.close(); return nil })
+	a.background(ctx, "sockets", func(ctx context.Context) {
+		if err := a.api.Run(ctx); err != nil {
+			a.failed <- err
+		}
+	})
 	a.running.add("streams", func(ctx context.Context) error { return ignoreEnded(a.api.Wait(ctx)) })
 	a.background(ctx, "administration", a.admins.Run)
 	a.runBroker(ctx)

@@ -2,9 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
-	"sync"
+	"sync/atomic"
 )
 
 // socketMetrics counts the connections of the public listener.
@@ -25,37 +26,27 @@ const (
 // sends a request byte by byte, has none. One too many is closed at once and gets no answer, because a native EventSource
 // gives up on any answer but 200, and comes back after a connection that failed. It is safe for concurrent use.
 type sockets struct {
-	most    int
+	most    int64
 	metrics socketMetrics
-
-	mu   sync.Mutex
-	open map[net.Conn]*socket
-}
-
-// socket is what is known of a connection.
-type socket struct {
-	served   bool // a request of it, or more
-	hijacked bool // taken over by a stream: net/http will not tell of its end
+	open    atomic.Int64
 }
 
 func newSockets(most int, metrics socketMetrics) *sockets {
-	return &sockets{most: most, metrics: metrics, open: make(map[net.Conn]*socket)}
+	return &sockets{most: int64(most), metrics: metrics}
 }
 
 // socketKey is where a request's context has its connection.
 type socketKey struct{}
 
-// watch has a server tell what becomes of its connections.
+// watch has a server note which connections are used.
 func (s *sockets) watch(server *http.Server) {
 	next := server.Handler
 	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		return context.WithValue(ctx, socketKey{}, conn)
 	}
-	server.ConnState = s.changed
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, ok := r.Context().Value(socketKey{}).(net.Conn); ok {
-			s.serve(conn)
-			defer s.left(conn)
+		if conn, ok := r.Context().Value(socketKey{}).(*socket); ok {
+			conn.served.Store(true)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -74,60 +65,55 @@ type limited struct {
 func (l limited) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
-		if err != nil || l.sockets.enter(conn) {
-			return conn, err
+		if err != nil {
+			return nil, err
 		}
+		if s := l.sockets; s.open.Add(1) <= s.most {
+			s.metrics.SocketOpened()
+			return &socket{Conn: conn, of: s}, nil
+		}
+		l.sockets.open.Add(-1)
+		l.sockets.metrics.SocketDropped(droppedFull)
 		_ = conn.Close() //nolint:errcheck // it was never used
 	}
 }
 
-func (s *sockets) enter(conn net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.open) >= s.most {
-		s.metrics.SocketDropped(droppedFull)
-		return false
-	}
-	s.open[conn] = &socket{}
-	s.metrics.SocketOpened()
-	return true
+// socket is a connection that counts until it is closed.
+type socket struct {
+	net.Conn // nil once it was given away
+
+	of     *sockets
+	served atomic.Bool // a request of it, or more
+	closed atomic.Bool
 }
 
-// changed is the server's hook: it comes after a connection's last request, and more than once for one of HTTP/2.
-func (s *sockets) changed(conn net.Conn, state http.ConnState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known := s.open[conn]
-	switch {
-	case known == nil:
-	case state == http.StateHijacked:
-		known.hijacked = true
-	case state == http.StateClosed:
-		s.leave(conn, known)
-	}
+// Detach gives the connection away. What is left counts until it is closed too.
+func (s *socket) Detach() net.Conn {
+	conn := s.Conn
+	s.Conn = nil
+	return conn
 }
 
-func (s *sockets) serve(conn net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := s.open[conn]; known != nil {
-		known.served = true
+// CloseWrite says that nothing follows. net/http does so before it closes a connection whose request it has not read.
+func (s *socket) CloseWrite() error {
+	half, ok := s.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
 	}
+	return half.CloseWrite()
 }
 
-// left is called when a request has been served: a connection that was taken over has ended by then.
-func (s *sockets) left(conn net.Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := s.open[conn]; known != nil && known.hijacked {
-		s.leave(conn, known)
+// Close closes the connection, if it was not given away.
+func (s *socket) Close() error {
+	if !s.closed.Swap(true) {
+		s.of.open.Add(-1)
+		s.of.metrics.SocketClosed()
+		if !s.served.Load() {
+			s.of.metrics.SocketDropped(droppedUnused)
+		}
 	}
-}
-
-func (s *sockets) leave(conn net.Conn, known *socket) {
-	delete(s.open, conn)
-	s.metrics.SocketClosed()
-	if !known.served {
-		s.metrics.SocketDropped(droppedUnused)
+	if s.Conn == nil {
+		return nil
 	}
+	return s.Conn.Close()
 }

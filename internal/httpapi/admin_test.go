@@ -27,7 +27,7 @@ func newAdmin(t *testing.T, token string, core fakeCore) *adminNode {
 func newPublic(t *testing.T, core fakeCore) *adminNode {
 	t.Helper()
 	n := &adminNode{node{health: httpapi.NewHealth(core)}}
-	n.serve(t, httpapi.New(testConfig(), core, refuser{}, n.health, slog.New(slog.DiscardHandler), noMetrics{}).Handler())
+	n.serveAPI(t, httpapi.New(testConfig(), core, refuser{}, n.health, slog.New(slog.DiscardHandler), noMetrics{}))
 	return n
 }
 

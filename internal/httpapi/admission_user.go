@@ -28,8 +28,7 @@ func (u *users) check(p auth.Principal) error {
 }
 
 // enter admits a stream, or returns why not. An admitted one has to leave.
-func (u *users) enter(p auth.Principal) error {
-	user := userOf(p)
+func (u *users) enter(user event.LogName) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if err := u.full(user); err != nil {
@@ -41,8 +40,7 @@ func (u *users) enter(p auth.Principal) error {
 	return nil
 }
 
-func (u *users) leave(p auth.Principal) {
-	user := userOf(p)
+func (u *users) leave(user event.LogName) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.counts(user) {

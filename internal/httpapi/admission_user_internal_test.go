@@ -16,12 +16,12 @@ func TestTheSameUserOfAnotherTenantIsSomebodyElse(t *testing.T) {
 	require.NoError(t, err)
 	u := newUsers(1)
 	here, there := auth.Principal{Tenant: event.DefaultTenant(), User: user}, auth.Principal{Tenant: acme, User: user}
-	require.NoError(t, u.enter(here))
-	require.Error(t, u.enter(here))
+	require.NoError(t, u.enter(userOf(here)))
+	require.Error(t, u.enter(userOf(here)))
 	require.Error(t, u.check(here))
 	require.NoError(t, u.check(there))
-	require.NoError(t, u.enter(there))
-	u.leave(here)
-	u.leave(there)
+	require.NoError(t, u.enter(userOf(there)))
+	u.leave(userOf(here))
+	u.leave(userOf(there))
 	require.Empty(t, u.open, "whoever has left takes no memory")
 }

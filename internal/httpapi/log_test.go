@@ -97,11 +97,11 @@ func TestFaultsAreLoggedOnce(t *testing.T) {
 	log := slog.New(slog.NewJSONHandler(&logged, nil))
 	core := fakeCore{err: errors.New("engine on fire")}
 	n := &node{}
-	n.serve(t, httpapi.New(testConfig(), core, development(), httpapi.NewHealth(core), log, noMetrics{}).Handler())
+	n.serveAPI(t, httpapi.New(testConfig(), core, development(), httpapi.NewHealth(core), log, noMetrics{}))
 	n.publish(t, goodEvent).refused(t, http.StatusInternalServerError, "internal")
 	n.publish(t, `{}`).refused(t, http.StatusUnprocessableEntity, "invalid")
 	away := fakeCore{err: backplane.ErrUnavailable}
-	n.serve(t, httpapi.New(testConfig(), away, development(), httpapi.NewHealth(away), log, noMetrics{}).Handler())
+	n.serveAPI(t, httpapi.New(testConfig(), away, development(), httpapi.NewHealth(away), log, noMetrics{}))
 	n.publish(t, goodEvent).refused(t, http.StatusServiceUnavailable, "unavailable")
 	require.Equal(t, 1, strings.Count(logged.String(), "\n"), logged.String())
 	for _, part := range []string{`"level":"ERROR"`, `"msg":"answer request"`, `"method":"POST"`, `"route":"/events"`, `engine on fire`} {

@@ -78,7 +78,7 @@ func newNode(t *testing.T, change ...func(*settings)) *node {
 	n.health = httpapi.NewHealth(n.broker)
 	n.serveAs = func(t *testing.T, who httpapi.Authenticator) {
 		t.Helper()
-		n.serve(t, httpapi.New(s.api, n.broker, who, n.health, s.log, counters).Handler())
+		n.serveAPI(t, httpapi.New(s.api, n.broker, who, n.health, s.log, counters))
 	}
 	if s.tokens == nil {
 		n.serveAs(t, auth.NewDevelopment(s.insecure, s.origins, engine))
@@ -105,6 +105,19 @@ func (n *node) run(t *testing.T) {
 		require.NoError(t, <-ended)
 	})
 	require.Eventually(t, func() bool { return n.broker.Ready() == nil }, patience, time.Millisecond)
+}
+
+// serveAPI runs an API and serves it.
+func (n *node) serveAPI(t *testing.T, api *httpapi.API) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- api.Run(ctx) }() // joined by the cleanup
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+	n.serve(t, api.Handler())
 }
 
 // serve puts a handler on a loopback socket, with the protocols that a node speaks.

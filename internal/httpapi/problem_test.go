@@ -103,7 +103,7 @@ func TestEveryErrorHasItsAnswer(t *testing.T) {
 					n.answers(t, o, where)
 
 					n = &node{}
-					n.serve(t, httpapi.New(testConfig(), fakeCore{}, refuser{err}, httpapi.NewHealth(core), slog.New(slog.DiscardHandler), noMetrics{}).Handler())
+					n.serveAPI(t, httpapi.New(testConfig(), fakeCore{}, refuser{err}, httpapi.NewHealth(core), slog.New(slog.DiscardHandler), noMetrics{}))
 					n.answers(t, o, where+", by auth")
 				}
 			})

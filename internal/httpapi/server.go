@@ -15,6 +15,7 @@ import (
 	"github.com/pushstream/pushstream/pkg/backplane"
 	"github.com/pushstream/pushstream/pkg/broker"
 	"github.com/pushstream/pushstream/pkg/event"
+	"github.com/pushstream/pushstream/pkg/sse"
 	"github.com/pushstream/pushstream/pkg/store"
 )
 
@@ -76,6 +77,8 @@ type API struct {
 	health    *Health
 	log       *slog.Logger
 	metrics   Metrics
+	streams   sse.Config
+	sockets   *sse.Sockets
 	admission *admission
 	users     *users
 	desk      *desk
@@ -83,11 +86,14 @@ type API struct {
 	rate      *rate.Limiter
 }
 
-// New returns the public listener's API. It starts nothing.
+// New returns the public listener's API. It starts nothing; Run has to be called.
 //
 //nolint:revive // one caller, the composition root, and each argument is another part of the node
 func New(cfg Config, c core, a Authenticator, health *Health, log *slog.Logger, metrics Metrics) *API {
 	api := &API{cfg: cfg, core: c, auth: a, health: health, log: log, metrics: metrics}
+	api.streams = sse.DefaultConfig()
+	api.streams.WriteTimeout = cfg.WriteTimeout
+	api.sockets = sse.NewSockets(api.streams)
 	api.admission = newAdmission(cfg.Connections, cfg.ConnectionsPerAddress)
 	api.users = newUsers(cfg.ConnectionsPerUser)
 	api.desk = newDesk(cfg.TicketsPerReader)
@@ -122,6 +128,15 @@ func (a *API) Handler() http.Handler {
 		a.page(e)
 	}
 	return e
+}
+
+// Run looks after the streams that were taken over from net/http until ctx ends, and then breaks off those that are left. It is
+// called once.
+func (a *API) Run(ctx context.Context) error {
+	if err := a.sockets.Run(ctx); err != nil {
+		return fmt.Errorf("look after streams: %w", err)
+	}
+	return nil
 }
 
 // Wait returns when all streams have ended, their last bytes written as far as their readers took them; or with its error

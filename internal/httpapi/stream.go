@@ -1,9 +1,9 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -17,13 +17,6 @@ import (
 // maxHold is how long a turned-away reader's stream is held open.
 const maxHold = 5 * time.Second
 
-// stream is a reader's socket as HTTP opens it.
-type stream interface {
-	store.Stream
-	// Serve writes what Write takes until the stream ends.
-	Serve(ctx context.Context, owner sse.Owner) error
-}
-
 // setStreamHeaders sets the headers of an event stream. Cache-Control: nothing may be stored, nor compressed, which would
 // buffer (RFC 9111, section 5.2.2). X-Accel-Buffering: nginx passes every block on at once.
 func setStreamHeaders(h http.Header) {
@@ -32,26 +25,30 @@ func setStreamHeaders(h http.Header) {
 	h.Set("X-Accel-Buffering", "no")
 }
 
-// open begins a stream. A plain HTTP/1.1 connection is taken over; anything else goes through the response.
-func (a *API) open(c echo.Context) (stream, error) {
-	config := sse.DefaultConfig()
-	config.WriteTimeout = a.cfg.WriteTimeout
+// open begins a stream. A plain HTTP/1.1 connection is taken over; anything else goes through the response. serve has the
+// stream's owner told what becomes of it, and the session of its end; it blocks for as long as the stream needs the response.
+func (a *API) open(c echo.Context, s *session) (stream store.Stream, serve func(sse.Owner), err error) {
 	r, w := c.Request(), c.Response()
 	if r.ProtoMajor != 1 || r.TLS != nil {
 		w.WriteHeader(http.StatusOK)
-		return sse.NewResponse(w, config), nil
+		response := sse.NewResponse(w, a.streams)
+		return response, func(owner sse.Owner) { s.ended(response.Serve(r.Context(), owner)) }, nil
 	}
 	conn, _, err := w.Hijack()
 	if err != nil {
-		return nil, fmt.Errorf("open stream: %w", err)
+		return nil, nil, fmt.Errorf("open stream: %w", err)
 	}
 	w.Committed = true
-	hijacked, err := sse.NewHijacked(conn, w.Header(), config)
+	s.conn = conn
+	if counted, ok := conn.(interface{ Detach() net.Conn }); ok {
+		conn = counted.Detach()
+	}
+	detached, err := a.sockets.Take(conn, w.Header())
 	if err != nil {
 		_ = conn.Close() //nolint:errcheck // the first error is the one that matters
-		return nil, fmt.Errorf("open stream: %w", err)
+		return nil, nil, fmt.Errorf("open stream: %w", err)
 	}
-	return hijacked, nil
+	return detached, func(owner sse.Owner) { detached.Start(owner, s.ended) }, nil
 }
 
 // refuse answers a request for a stream that cannot be served. A native EventSource gives up for good on any status but

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -40,23 +39,34 @@ func (a *API) subscribe(c echo.Context) error {
 	if err = a.admission.enter(address); err != nil {
 		return a.refuse(c, err)
 	}
-	defer a.admission.leave(address)
-	if err = a.roomForTicket(r, query); err != nil {
+	s := &session{api: a, address: address}
+	if err = a.seat(c, s, query, topics); err != nil {
+		s.release()
 		return a.refuse(c, err)
+	}
+	return nil
+}
+
+// seat gives an admitted reader its stream, which holds the session from then on.
+func (a *API) seat(c echo.Context, s *session, query url.Values, topics []event.Target) error {
+	r := c.Request()
+	if err := a.roomForTicket(r, query); err != nil {
+		return err
 	}
 	principal, request, err := a.readerOf(c, query, topics)
 	if err != nil {
-		return a.refuse(c, err)
+		return err
 	}
-	if err = a.users.enter(principal); err != nil {
-		return a.refuse(c, err)
+	user := userOf(principal)
+	if err = a.users.enter(user); err != nil {
+		return err
 	}
-	defer a.users.leave(principal)
+	s.user = user
 	subscription, err := a.join(r.Context(), request)
 	if err != nil {
-		return a.refuse(c, err)
+		return err
 	}
-	return a.serve(c, subscription, principal, request)
+	return a.serve(c, s, subscription, principal, request)
 }
 
 // roomForTicket returns why the holder of a ticket would not be admitted now; nil if it would. Who has no room is told to come
@@ -150,33 +160,25 @@ func (a *API) join(ctx context.Context, r broker.Request) (*broker.Subscription,
 	return a.core.Subscribe(ctx, r)
 }
 
-// serve gives a subscription its stream, and returns when that has ended.
-func (a *API) serve(c echo.Context, subscription *broker.Subscription, principal auth.Principal, request broker.Request) error {
-	opened := time.Now()
+// serve gives a subscription its stream. One that was taken over goes on by itself; another one ends before serve returns.
+func (a *API) serve(c echo.Context, s *session, subscription *broker.Subscription, principal auth.Principal, request broker.Request) error {
 	setStreamHeaders(c.Response().Header())
-	stream, err := a.open(c)
+	stream, serve, err := a.open(c, s)
 	if err != nil {
 		subscription.Cancel()
 		return err
 	}
-	log := a.log.With(slog.String("connection", subscription.ID))
-	log.Debug("stream opened",
-		slog.String("address", request.Address), slog.Int("targets", len(request.Targets)),
-		slog.Bool("resumed", request.LastEventID != ""), slog.Bool("envelope", request.Envelope))
-	a.metrics.ConnectionOpened()
-	closed := make(chan store.Reason, 1)
-	conn := subscription.Start(stream, func(reason store.Reason) { closed <- reason })
+	if ctx := c.Request().Context(); a.log.Enabled(ctx, slog.LevelDebug) {
+		a.log.LogAttrs(ctx, slog.LevelDebug, "stream opened", slog.String("connection", subscription.ID),
+			slog.String("address", request.Address), slog.Int("targets", len(request.Targets)),
+			slog.Bool("resumed", request.LastEventID != ""), slog.Bool("envelope", request.Envelope))
+	}
+	s.begin(subscription.ID)
+	conn := subscription.Start(stream, s.closed)
 	if a.auth.Refused(principal) { // since it was authenticated: whoever looked for its streams then did not find this one
 		a.core.End(event.LogName{Tenant: request.Tenant, Target: request.Targets[0]},
 			func(i store.Info) bool { return i.ID == subscription.ID }, store.ReasonRevoked, func(int) {})
 	}
-	err = stream.Serve(c.Request().Context(), conn)
-	reason := <-closed
-	a.metrics.ConnectionClosed(reason.String())
-	log = log.With(slog.String("reason", reason.String()), slog.Duration("duration", time.Since(opened)))
-	if err != nil {
-		log = log.With(slog.Any("error", err))
-	}
-	log.Debug("stream closed")
+	serve(conn)
 	return nil // whatever ended the stream, nothing may follow it
 }

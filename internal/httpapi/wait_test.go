@@ -14,7 +14,7 @@ import (
 func TestWaitForStreams(t *testing.T) {
 	n := newNode(t)
 	api := httpapi.New(testConfig(), n.broker, development(), n.health, slog.New(slog.DiscardHandler), noMetrics{})
-	n.serve(t, api.Handler())
+	n.serveAPI(t, api)
 	require.NoError(t, api.Wait(t.Context()), "there are none")
 	first, _ := n.live(t, "user=alice")
 	second, _ := n.live(t, "user=alice")

@@ -33,10 +33,14 @@ func NewHijacked(conn net.Conn, header http.Header, cfg Config) (*Hijacked, erro
 	if err != nil {
 		return nil, err
 	}
+	return newHijacked(conn, head, cfg), nil
+}
+
+func newHijacked(conn net.Conn, head []byte, cfg Config) *Hijacked {
 	s := &Hijacked{conn: conn}
 	s.init(cfg, conn.SetWriteDeadline)
 	s.batch, s.size = append(s.batch, head), len(head)
-	return s, nil
+	return s
 }
 
 // Serve writes what Write takes, and blocks until the stream has ended: by Close; by the reader, which hangs up, stalls or
@@ -53,7 +57,7 @@ func (s *Hijacked) Serve(ctx context.Context, owner Owner) error {
 	}()
 	err := s.run(owner, s.write)
 	if err == nil {
-		err = s.shutdown(discarded)
+		err = s.shutdown(ctx, discarded)
 	}
 	err = errors.Join(err, s.conn.Close())
 	<-discarded
@@ -78,7 +82,7 @@ func (s *Hijacked) write(batch net.Buffers) error {
 
 // shutdown says that nothing follows, and leaves it to the reader to hang up: to close a connection that has unread input
 // resets it, and the reader may lose the last blocks (RFC 9112, section 9.6).
-func (s *Hijacked) shutdown(discarded <-chan struct{}) error {
+func (s *Hijacked) shutdown(ctx context.Context, discarded <-chan struct{}) error {
 	half, ok := s.conn.(interface{ CloseWrite() error })
 	if !ok {
 		return nil
@@ -86,7 +90,10 @@ func (s *Hijacked) shutdown(discarded <-chan struct{}) error {
 	if err := errors.Join(half.CloseWrite(), s.conn.SetReadDeadline(time.Now().Add(s.cfg.CloseTimeout))); err != nil {
 		return fmt.Errorf("%w: %w", ErrHungUp, err)
 	}
-	<-discarded
+	select {
+	case <-discarded:
+	case <-ctx.Done(): // the connection is closed next
+	}
 	return nil
 }
 
