@@ -250,13 +250,14 @@ func TestSocketsKeepAReaderThatIsSlow(t *testing.T) {
 	cfg := sse.Config{WriteTimeout: 2 * time.Second, CloseTimeout: 50 * time.Millisecond}
 	eachKind(t, cfg, func(t *testing.T, p *plant) {
 		s := p.open(t)
+		require.NoError(t, s.reader.SetDeadline(time.Now().Add(3*patience)))
 		gone := make(chan error, 1)
 		go func() { gone <- s.drown(t) }() // joined below
-		tick := time.NewTicker(cfg.WriteTimeout / 8)
+		tick := time.NewTicker(cfg.WriteTimeout / 20)
 		defer tick.Stop()
-		for range 24 {
+		for range 60 {
 			<-tick.C
-			_, err := io.CopyN(io.Discard, s.reader, 2<<20)
+			_, err := io.CopyN(io.Discard, s.reader, 256<<10)
 			require.NoError(t, err)
 		}
 		require.Empty(t, gone)
