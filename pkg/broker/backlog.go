@@ -13,8 +13,11 @@ import (
 	"github.com/pushstream/pushstream/pkg/store"
 )
 
-// minPageBytes keeps pages useful for a connection with very many logs.
-const minPageBytes = 4 << 10
+const (
+	// minPageBytes and minPageEvents keep pages useful for a connection with very many logs, and in a large batch.
+	minPageBytes  = 4 << 10
+	minPageEvents = 10
+)
 
 // backlog reads for connections what they have missed: a bounded number at a time, in first-come order. A slow reader asks
 // for its next round when it has taken the last one, so that none holds a place.
@@ -23,6 +26,7 @@ type backlog struct {
 	engine  backplane.Backplane
 	log     *slog.Logger
 	metrics Metrics
+	relay   *relay
 
 	mu      sync.Mutex
 	waiting []store.Request
@@ -33,8 +37,11 @@ func newBacklog(cfg Config, engine backplane.Backplane, log *slog.Logger, metric
 	return &backlog{cfg: cfg, engine: engine, log: log, metrics: metrics, wake: make(chan struct{}, cfg.Readers)}
 }
 
-// Read queues a request.
-func (b *backlog) Read(r store.Request) {
+// Read answers a request with what the relay has passed on, or else queues it.
+func (b *backlog) Read(r store.Request) (round store.Round, atOnce bool) {
+	if round, atOnce = b.relay.recall(r, b.cfg.PageBytes); atOnce {
+		return round, true
+	}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, r)
 	b.mu.Unlock()
@@ -42,19 +49,27 @@ func (b *backlog) Read(r store.Request) {
 	case b.wake <- struct{}{}:
 	default: // every reader has been woken, and looks again before it sleeps
 	}
+	return store.Round{}, false
 }
 
-// next returns the first request that waits.
-func (b *backlog) next() (r store.Request, found bool) {
+// next returns the requests that waited longest, all of one partition: one, or what is read together in a storm.
+func (b *backlog) next() []store.Request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.waiting) == 0 {
 		b.waiting = nil // its memory goes with the storm that needed it
-		return r, false
+		return nil
 	}
-	r, b.waiting[0] = b.waiting[0], store.Request{}
-	b.waiting = b.waiting[1:]
-	return r, true
+	n := 1
+	for n < min(len(b.waiting), b.cfg.BatchRequests) && b.waiting[n].Partition == b.waiting[0].Partition {
+		n++
+	}
+	// A part for each reader of the logs: at rest nobody waits for another's round trip.
+	n = max(1, min(n, len(b.waiting)/b.cfg.Readers))
+	taken := slices.Clone(b.waiting[:n])
+	clear(b.waiting[:n])
+	b.waiting = b.waiting[n:]
+	return taken
 }
 
 // run answers requests until ctx ends.
@@ -68,8 +83,8 @@ func (b *backlog) run(ctx context.Context) {
 					return
 				case <-b.wake:
 				}
-				for r, found := b.next(); found && ctx.Err() == nil; r, found = b.next() {
-					r.Conn.Fill(b.round(ctx, r))
+				for batch := b.next(); batch != nil && ctx.Err() == nil; batch = b.next() {
+					b.answer(ctx, batch)
 				}
 			}
 		})
@@ -77,54 +92,111 @@ func (b *backlog) run(ctx context.Context) {
 	wg.Wait()
 }
 
-// round reads all logs of a request up to the head, as far as their pages are complete.
-func (b *backlog) round(ctx context.Context, r store.Request) store.Round {
+// answer answers a batch of requests. Those that the relay can answer by now, because an earlier batch has read the same
+// logs, cost no reading.
+func (b *backlog) answer(ctx context.Context, batch []store.Request) {
+	unread := batch[:0]
+	for _, r := range batch {
+		if round, atHand := b.relay.recall(r, b.cfg.PageBytes); atHand {
+			r.Conn.Fill(round)
+		} else {
+			unread = append(unread, r)
+		}
+	}
+	if len(unread) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.ReadTimeout)
 	defer cancel()
-	round, err := b.read(ctx, r)
+	rounds, err := b.read(ctx, unread)
 	if err != nil {
 		b.metrics.ReadFailed()
 		b.log.DebugContext(ctx, "read logs", slog.Any("error", err))
-		return store.Round{Err: err}
 	}
-	return round
+	for i, r := range unread {
+		if err != nil {
+			r.Conn.Fill(store.Round{Err: err})
+		} else {
+			r.Conn.Fill(rounds[i])
+		}
+	}
 }
 
-func (b *backlog) read(ctx context.Context, r store.Request) (store.Round, error) {
+// read reads all logs of a batch up to the head, as far as their pages are complete: the same log from the same place once.
+func (b *backlog) read(ctx context.Context, batch []store.Request) ([]store.Round, error) {
+	partition := batch[0].Partition
+	epoch := b.relay.epoch(partition)
 	// The head is read first: what comes after it is relayed to a connection that gathers already.
-	head, err := b.engine.Head(ctx, backplane.Partition(r.Partition))
+	head, err := b.engine.Head(ctx, backplane.Partition(partition))
 	if err != nil {
-		return store.Round{}, fmt.Errorf("read head: %w", err)
+		return nil, fmt.Errorf("read head: %w", err)
 	}
-	queries := make([]backplane.Query, len(r.Logs))
-	for i, l := range r.Logs {
-		queries[i] = backplane.Query{
-			Log: l.Log, After: l.After, Through: head,
-			Limit: b.cfg.PageEvents, Bytes: max(minPageBytes, b.cfg.PageBytes/len(r.Logs)),
+	places := make(map[store.Reading]int)
+	var queries []backplane.Query
+	for _, r := range batch {
+		for _, l := range r.Logs {
+			if _, known := places[l]; known {
+				continue
+			}
+			places[l] = len(queries)
+			queries = append(queries, backplane.Query{
+				Log: l.Log, After: l.After, Through: head,
+				Limit: max(minPageEvents, b.cfg.PageEvents/len(batch)), Bytes: max(minPageBytes, b.cfg.PageBytes/len(r.Logs)/len(batch)),
+			})
 		}
 	}
 	pages, err := b.engine.Replay(ctx, queries)
 	if err != nil {
-		return store.Round{}, fmt.Errorf("replay %d logs: %w", len(queries), err)
+		return nil, fmt.Errorf("replay %d logs: %w", len(queries), err)
 	}
-	return b.merge(head, r.Logs, pages), nil
+	known := make([]excerpt, len(pages))
+	for i, page := range pages {
+		known[i] = excerptOf(page)
+		b.relay.learn(partition, epoch, queries[i], known[i])
+	}
+	rounds := make([]store.Round, len(batch))
+	for i, r := range batch {
+		own := make([]excerpt, len(r.Logs))
+		for j, l := range r.Logs {
+			own[j] = known[places[l]]
+		}
+		rounds[i] = b.round(head, r.Logs, own)
+	}
+	return rounds, nil
 }
 
-// merge makes one round of the pages of several logs: in order of position, and never past the smallest position up to
-// which every page is complete. A log with a gap goes on from the head: its reader fetches afresh what the log was about,
+// excerpt is a page whose events are encoded once, for however many connections want them.
+type excerpt struct {
+	frames []store.Frame
+	full   bool
+	gap    event.GapReason
+}
+
+func excerptOf(page backplane.Page) excerpt {
+	frames := make([]store.Frame, len(page.Entries))
+	for i, e := range page.Entries {
+		frames[i] = sse.NewFrame(e.Log.Target, e.Event, e.Position)
+	}
+	return excerpt{frames, page.Full, page.Gap}
+}
+
+// round makes one round of the excerpts of several logs: in order of position, and never past the smallest position up to
+// which every one is complete. A log with a gap goes on from the head: its reader fetches afresh what the log was about,
 // and what is left of the log is older than that.
-func (b *backlog) merge(head event.Position, logs []store.Reading, pages []backplane.Page) store.Round {
+func (b *backlog) round(head event.Position, logs []store.Reading, excerpts []excerpt) store.Round {
 	round := store.Round{Through: head, Fence: head}
 	gaps := make(map[event.GapReason][]event.LogName)
-	var entries []backplane.Entry
-	for i, page := range pages {
-		if page.Gap != event.GapNone {
-			gaps[page.Gap] = append(gaps[page.Gap], logs[i].Log)
+	var parts [][]store.Frame
+	for i, e := range excerpts {
+		if e.gap != event.GapNone {
+			gaps[e.gap] = append(gaps[e.gap], logs[i].Log)
 			continue
 		}
-		entries = append(entries, page.Entries...)
-		if page.Full {
-			if end := page.Entries[len(page.Entries)-1].Position; round.Through.After(end) {
+		if len(e.frames) > 0 {
+			parts = append(parts, e.frames)
+		}
+		if e.full {
+			if end := e.frames[len(e.frames)-1].Position(); round.Through.After(end) {
 				round.Through = end
 			}
 		}
@@ -134,20 +206,20 @@ func (b *backlog) merge(head event.Position, logs []store.Reading, pages []backp
 			round.Gaps = append(round.Gaps, store.Gap{Reason: reason, Logs: named})
 		}
 	}
-	slices.SortStableFunc(entries, func(a, b backplane.Entry) int { return a.Position.Compare(b.Position) })
-	entries = slices.CompactFunc(entries, func(a, b backplane.Entry) bool { return a.Position == b.Position }) // one event, two targets
+	round.Frames = merge(parts)
 	size := 0
-	for _, e := range entries {
-		if e.Position.After(round.Through) {
-			break
+	for i, f := range round.Frames {
+		switch {
+		case f.Position().After(round.Through):
+		case size >= b.cfg.PageBytes:
+			round.Through = round.Frames[i-1].Position()
+		default:
+			size += f.Size()
+			continue
 		}
-		if size >= b.cfg.PageBytes {
-			round.Through = round.Frames[len(round.Frames)-1].Position()
-			break
-		}
-		frame := sse.NewFrame(e.Log.Target, e.Event, e.Position)
-		size += frame.Size()
-		round.Frames = append(round.Frames, frame)
+		round.Frames = round.Frames[:i]
+		break
 	}
+	round.Frames = slices.Clip(round.Frames) // they may be shared with other rounds
 	return round
 }

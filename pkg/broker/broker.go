@@ -50,6 +50,7 @@ func New(cfg Config, engine backplane.Backplane, partitions int, log *slog.Logge
 		return nil, err
 	}
 	b.relay = newRelay(b.store, partitions, log, metrics)
+	b.backlog.relay = b.relay
 	return b, nil
 }
 

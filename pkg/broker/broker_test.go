@@ -295,14 +295,16 @@ func TestReadsAreTriedAgainUntilTheStoreIsBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, b, _ := vouched(t)
-		sub, err := b.Subscribe(t.Context(), broker.Request{Tenant: event.DefaultTenant(), Targets: []event.Target{topic("x")}, Envelope: true})
+		sub, err := b.Subscribe(t.Context(), broker.Request{
+			Tenant: event.DefaultTenant(), Targets: []event.Target{topic("x")}, Envelope: true, LastEventID: at("a", 99).String(),
+		})
 		require.NoError(t, err)
 		s.failWith(errors.New("away"))
 		r := &reader{room: plenty}
 		r.connect()
 		sub.Start(r, func(store.Reason) {})
 		pass(5 * time.Second)
-		require.Equal(t, "hello@a.100-0", r.blocks())
+		require.Equal(t, "hello@a.99-0", r.blocks())
 		s.failWith(nil)
 		pass(5 * time.Second)
 		require.Equal(t, "live@a.100-0", r.blocks())

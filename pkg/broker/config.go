@@ -22,6 +22,9 @@ type Config struct {
 	PublishTimeout time.Duration
 	// Readers is how many connections read the logs at the same time; default 8.
 	Readers int
+	// BatchRequests is how many connections' logs are read in one round trip at most, where many wait; default 32. Each gets
+	// so much less at a time.
+	BatchRequests int
 	// PageEvents is how many events of one log a connection reads at a time; default 200.
 	PageEvents int
 	// PageBytes is about how much a connection reads at a time, of all its logs; default 64 KiB.
@@ -44,6 +47,7 @@ func DefaultConfig() Config {
 		EventBytes:     64 << 10,
 		PublishTimeout: 10 * time.Second,
 		Readers:        8,
+		BatchRequests:  32,
 		PageEvents:     200,
 		PageBytes:      64 << 10,
 		ReadTimeout:    5 * time.Second,
@@ -67,6 +71,7 @@ func (c Config) Validate() error {
 	atLeast("EventBytes", int64(c.EventBytes), 1)
 	atLeast("PublishTimeout", c.PublishTimeout.Milliseconds(), 1)
 	atLeast("Readers", int64(c.Readers), 1)
+	atLeast("BatchRequests", int64(c.BatchRequests), 1)
 	atLeast("PageEvents", int64(c.PageEvents), 1)
 	atLeast("PageBytes", int64(c.PageBytes), 1)
 	atLeast("ReadTimeout", c.ReadTimeout.Milliseconds(), 1)

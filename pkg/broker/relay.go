@@ -23,6 +23,7 @@ type relay struct {
 	signal func(message []byte)
 	parts  []part
 	chains map[event.LogName]*chain
+	tails  int // bytes of all tails
 }
 
 // part is what is known of a partition's relay.
@@ -31,6 +32,9 @@ type part struct {
 	ever     bool           // it has been vouched for since the start
 	floor    event.Position // where the chains began when the relay was last vouched for
 	timeline string         // of the last position that was passed on
+	passed   event.Position // everything up to here was passed on
+	current  event.Position // of what was passed on last: it may come again, for another target
+	epoch    int            // another one after every doubt
 }
 
 // chain is what the relay has passed on of one joined log.
@@ -38,6 +42,7 @@ type chain struct {
 	joins int
 	known bool           // a Join has returned
 	last  event.Position // everything of the log up to here was passed on, or is read by its readers
+	tail  *tail          // nil for one without frames
 }
 
 func newRelay(s *store.Store, partitions int, log *slog.Logger, metrics Metrics) *relay {
@@ -91,6 +96,7 @@ func (r *relay) left(logs []event.LogName) {
 		if c := r.chains[log]; c.joins > 1 {
 			c.joins--
 		} else {
+			r.cutTail(c)
 			delete(r.chains, log)
 		}
 	}
@@ -104,23 +110,27 @@ func (r *relay) left(logs []event.LogName) {
 // targets may have come by another of them before the chain of this one is seen to be broken; it comes again in its place.
 func (r *relay) Relay(entry backplane.Entry) {
 	partition := r.partition(entry.Log.Tenant)
+	frame := sse.NewFrame(entry.Log.Target, entry.Event, entry.Position)
 	if !entry.Position.IsZero() {
 		r.meet(partition, entry.Position)
-		if from, missed := r.follow(partition, entry); missed {
+		if from, missed := r.follow(partition, entry, frame); missed {
 			r.log.Warn("relay missed events; their readers read the log again",
 				slog.String("tenant", entry.Log.Tenant.String()), slog.String("kind", entry.Log.Target.Kind().String()))
 			r.metrics.Doubt("chain")
 			r.store.Rewind(entry.Log, from, entry.Prev)
 		}
 	}
-	r.store.Dispatch(entry.Log, sse.NewFrame(entry.Log.Target, entry.Event, entry.Position))
+	r.store.Dispatch(entry.Log, frame)
 }
 
 // follow moves a log's chain on to entry, and reports from where on events are missing before it.
-func (r *relay) follow(partition backplane.Partition, entry backplane.Entry) (from event.Position, missed bool) {
+func (r *relay) follow(partition backplane.Partition, entry backplane.Entry, frame store.Frame) (from event.Position, missed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c, p := r.chains[entry.Log], &r.parts[partition]
+	if entry.Position != p.current {
+		p.passed, p.current = p.current, entry.Position
+	}
 	if c == nil {
 		return from, false // left in the meantime
 	}
@@ -129,7 +139,20 @@ func (r *relay) follow(partition backplane.Partition, entry backplane.Entry) (fr
 		from = from.Later(c.last)
 	}
 	c.last = entry.Position
-	return from, p.vouched && c.known && !entry.Loose && entry.Prev.After(from)
+	switch {
+	case !p.vouched || !c.known:
+		r.cutTail(c)
+		return from, false
+	case !entry.Loose && entry.Prev.After(from):
+		r.cutTail(c)
+		r.keep(c, p.epoch, entry.Prev, frame)
+		return from, true
+	}
+	if c.tail != nil && c.tail.epoch != p.epoch {
+		r.cutTail(c)
+	}
+	r.keep(c, p.epoch, from, frame)
+	return from, false
 }
 
 // meet notes the timeline of what comes next. When it is another than before, the store has lost or may have lost history:
@@ -140,6 +163,7 @@ func (r *relay) meet(partition backplane.Partition, position event.Position) {
 	changed := p.timeline != position.Timeline()
 	if changed {
 		p.timeline, p.floor = position.Timeline(), position
+		p.epoch++
 	}
 	vouched := p.vouched
 	r.mu.Unlock()
@@ -156,6 +180,7 @@ func (r *relay) Doubt(partition backplane.Partition, cause string) {
 	r.mu.Lock()
 	was := r.parts[partition].vouched
 	r.parts[partition].vouched = false
+	r.parts[partition].epoch++
 	r.mu.Unlock()
 	if was && !r.ending() {
 		r.log.Warn("relay in doubt; connections read their logs", slog.Int("partition", int(partition)), slog.String("cause", cause))
@@ -167,7 +192,9 @@ func (r *relay) Doubt(partition backplane.Partition, cause string) {
 // Vouched lets the partition's connections go live again.
 func (r *relay) Vouched(partition backplane.Partition, head event.Position) {
 	r.mu.Lock()
-	r.parts[partition] = part{vouched: true, ever: true, floor: head, timeline: head.Timeline()}
+	r.parts[partition] = part{
+		vouched: true, ever: true, floor: head, timeline: head.Timeline(), passed: head, current: head, epoch: r.parts[partition].epoch + 1,
+	}
 	r.mu.Unlock()
 	r.log.Info("relay vouched for", slog.Int("partition", int(partition)))
 	r.store.Vouched(int(partition))
@@ -176,6 +203,10 @@ func (r *relay) Vouched(partition backplane.Partition, head event.Position) {
 // Progress moves the cursors of connections that have been given everything.
 func (r *relay) Progress(partition backplane.Partition, position event.Position) {
 	r.meet(partition, position)
+	r.mu.Lock()
+	p := &r.parts[partition]
+	p.passed, p.current = position, position
+	r.mu.Unlock()
 	r.store.Progress(int(partition), position)
 }
 

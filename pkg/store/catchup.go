@@ -20,7 +20,10 @@ func (s *shard) request(c *Conn) {
 	for i, log := range c.attached.Logs {
 		logs[i] = Reading{Log: log, After: c.after(log)}
 	}
-	s.store.backlog.Read(Request{Conn: c, Partition: c.attached.Partition, Logs: logs})
+	request := Request{Conn: c, Partition: c.attached.Partition, Logs: logs, Fence: c.attached.Fence}
+	if round, atOnce := s.store.backlog.Read(request); atOnce {
+		s.fill(c, round)
+	}
 }
 
 // gather keeps an event for the end of the round. When there are too many the round will not be the last.
@@ -87,7 +90,7 @@ func (s *shard) take(c *Conn, r Round) {
 	s.replayed += len(r.Frames)
 	c.advance(r.Through)
 	c.queue.push(block{position: c.filter})
-	if sure && len(c.apart) == 0 {
+	if sure && len(c.apart) == 0 && !r.Relayed {
 		c.sure = c.filter
 	}
 }

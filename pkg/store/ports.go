@@ -47,9 +47,9 @@ type Controls interface {
 
 // Backlog reads for a connection what it has missed.
 type Backlog interface {
-	// Read asks for one round. It never blocks; the answer comes by r.Conn.Fill, exactly once, unless the node is
-	// stopping.
-	Read(r Request)
+	// Read asks for one round. It never blocks. What is at hand it returns at once; otherwise the answer comes by
+	// r.Conn.Fill, exactly once, unless the node is stopping.
+	Read(r Request) (round Round, atOnce bool)
 }
 
 // Request asks for what one connection has missed.
@@ -60,6 +60,8 @@ type Request struct {
 	Partition int
 	// Logs says what to read, and after which position each.
 	Logs []Reading
+	// Fence is a head that was read when the connection's logs were joined: the store has reached it.
+	Fence event.Position
 }
 
 // Reading is one log and the position up to which a connection has it.
@@ -78,6 +80,8 @@ type Round struct {
 	Fence event.Position
 	// Gaps tells which logs could not be given in full.
 	Gaps []Gap
+	// Relayed says that the round is what the relay has passed on, and not from the logs.
+	Relayed bool
 	// Err says that the logs could not be read; nothing else is set then.
 	Err error
 }

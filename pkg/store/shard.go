@@ -111,9 +111,9 @@ func (s *shard) batch(messages []message) {
 			s.fanOut(m)
 		}
 	}
-	for _, c := range s.dirty {
-		c.dirty = false
-		s.flush(c)
+	for i := 0; i < len(s.dirty); i++ { // flushing may add some
+		s.dirty[i].dirty = false
+		s.flush(s.dirty[i])
 	}
 	clear(s.dirty)
 	s.dirty = s.dirty[:0]
@@ -176,6 +176,7 @@ func (s *shard) attach(c *Conn) {
 		c.byeAt, c.reconnect = s.now, jitter(s.spread)
 	}
 	s.schedule(c)
+	s.request(c) // what is at hand leaves together with the hello
 	s.touch(c)
 }
 

@@ -109,15 +109,16 @@ func (w *world) publish(position int, logs ...string) {
 }
 
 // Read answers at once, or later when hold is set.
-func (w *world) Read(r store.Request) {
+func (w *world) Read(r store.Request) (store.Round, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
 	if w.hold {
 		w.held = append(w.held, r)
-		return
+		return store.Round{}, false
 	}
 	go r.Conn.Fill(w.round(r)) // ends at once
+	return store.Round{}, false
 }
 
 // holdRounds leaves rounds unanswered until release.
