@@ -84,7 +84,7 @@ func (d Development) Authenticate(r *http.Request) (Principal, error) {
 		return Principal{}, err
 	}
 	p := Principal{Tenant: event.DefaultTenant()}
-	query := r.URL.Query()
+	query := queryOf(r)
 	var err error
 	if id := query.Get("user"); id != "" {
 		if p.User, err = event.User(id); err != nil {
@@ -116,7 +116,7 @@ func (d Development) guard(r *http.Request) error {
 		return nil
 	}
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
-		if len(r.Header.Values(name)) > 0 { // an empty one too: a proxy may add its own line behind that of the caller
+		if len(r.Header[name]) > 0 { // the names are canonical; an empty one too: a proxy may add its own line behind that of the caller
 			return fmt.Errorf("%w: the request came through a proxy (%s), and development mode serves this machine only; set insecure_dev to serve it all the same", ErrForbidden, name)
 		}
 	}

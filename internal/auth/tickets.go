@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -42,7 +43,15 @@ type ticket struct {
 	Key       string    `json:"key,omitempty"`
 }
 
-func hasTicket(r *http.Request) bool { return r.URL.Query().Has(ticketParameter) }
+// queryOf returns the parameters of a request's URL. Whoever has parsed them already left them in the request's form.
+func queryOf(r *http.Request) url.Values {
+	if r.Form != nil {
+		return r.Form
+	}
+	return r.URL.Query()
+}
+
+func hasTicket(r *http.Request) bool { return queryOf(r).Has(ticketParameter) }
 
 func (t tickets) put(ctx context.Context, p Principal, now time.Time) (id string, age time.Duration, err error) {
 	if t.store == nil {
@@ -70,7 +79,7 @@ func (t tickets) put(ctx context.Context, p Principal, now time.Time) (id string
 
 // redeem returns the principal of the request's ticket and uses that up; HEAD only looks.
 func (t tickets) redeem(r *http.Request) (Principal, error) {
-	ids := r.URL.Query()[ticketParameter]
+	ids := queryOf(r)[ticketParameter]
 	if len(ids) != 1 || len(ids[0]) != ticketSize || strings.Trim(ids[0], "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" || t.store == nil {
 		return Principal{}, fmt.Errorf("%w: it is none that this service gives; get one with POST /tickets", ErrTicket)
 	}

@@ -101,6 +101,7 @@ func (a *API) askedFor(r *http.Request) (query url.Values, topics []event.Target
 	if query, err = url.ParseQuery(r.URL.RawQuery); err != nil { // whatever could not be read may have been a topic
 		return nil, nil, badRequest("query", "the query cannot be read: %v", err)
 	}
+	r.Form = query // for authentication, which looks at it too
 	names := query["topic"]
 	if len(names) > a.cfg.Topics {
 		return nil, nil, badRequest("too_many_topics", "%d topics are asked for, the most of one stream is %d", len(names), a.cfg.Topics)

@@ -2,6 +2,8 @@ package sse
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pushstream/pushstream/pkg/event"
@@ -30,12 +32,12 @@ func (Controls) Gap(envelope bool, cursor event.Position, targets []event.Target
 
 // Live says that the reader has caught up.
 func (Controls) Live(envelope bool, cursor event.Position) []byte {
-	return appendControl(nil, envelope, cursor, event.ReservedPrefix+"live", struct{}{})
+	return appendData(nil, envelope, cursor, event.ReservedPrefix+"live", []byte("{}"))
 }
 
 // Ping breaks a silence. It is no comment, because scripts do not see those.
 func (Controls) Ping(envelope bool, cursor event.Position) []byte {
-	return appendControl(nil, envelope, cursor, event.ReservedPrefix+"ping", struct{}{})
+	return appendData(nil, envelope, cursor, event.ReservedPrefix+"ping", []byte("{}"))
 }
 
 // Bye announces the end of the stream. The reader should come back after reconnect, which goes into a retry field too; not
@@ -79,18 +81,36 @@ func (h Hello) Block(envelope bool) []byte {
 	if h.Replaying {
 		resumed = "replaying"
 	}
-	return appendControl(appendRetry(nil, h.Retry), envelope, h.Cursor, event.ReservedPrefix+"hello", struct {
-		Protocol    int    `json:"protocol"`
-		Connection  string `json:"connection"`
-		Node        string `json:"node"`
-		Identity    string `json:"identity"`
-		HeartbeatMS int64  `json:"heartbeat_ms"`
-		Resumed     string `json:"resumed"`
-	}{Protocol, h.Connection, h.Node, h.Identity, h.Heartbeat.Milliseconds(), resumed})
+	text := make([]byte, 0, framing)
+	text = append(text, `{"protocol":`...)
+	text = strconv.AppendInt(text, Protocol, 10)
+	text = appendText(append(text, `,"connection":`...), h.Connection)
+	text = appendText(append(text, `,"node":`...), h.Node)
+	text = appendText(append(text, `,"identity":`...), h.Identity)
+	text = strconv.AppendInt(append(text, `,"heartbeat_ms":`...), h.Heartbeat.Milliseconds(), 10)
+	text = appendText(append(text, `,"resumed":`...), resumed)
+	text = append(text, '}')
+	return appendData(appendRetry(make([]byte, 0, 2*framing), h.Retry), envelope, h.Cursor, event.ReservedPrefix+"hello", text)
+}
+
+// appendText appends a JSON string. Text that needs no escaping, as names and digests do not, costs no encoder.
+func appendText(dst []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f || strings.IndexByte(`"\<>&`, c) >= 0 {
+			return append(dst, marshal(text)...)
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, text...)
+	return append(dst, '"')
 }
 
 func appendControl(dst []byte, envelope bool, id event.Position, name string, data any) []byte {
-	text := marshal(data)
+	return appendData(dst, envelope, id, name, marshal(data))
+}
+
+// appendData appends a block whose data is a JSON text on one line.
+func appendData(dst []byte, envelope bool, id event.Position, name string, text []byte) []byte {
 	dst = slices.Grow(dst, framing+len(text))
 	if !envelope {
 		dst = beginPlain(dst, id, name)

@@ -2,12 +2,14 @@ package sse
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 )
+
+// headRoom is about what a head has, in bytes.
+const headRoom = 512
 
 // nameMarks are the characters of a token beside letters and digits (RFC 9110, section 5.6.2).
 const nameMarks = "!#$%&'*+-.^_`|~"
@@ -17,13 +19,14 @@ const nameMarks = "!#$%&'*+-.^_`|~"
 // left out. Date is added where it is missing (RFC 9110, section 6.6.1). A name that is no token, and a value with control
 // characters, return an error that wraps ErrField (RFC 9110, section 5.5).
 func appendHead(dst []byte, header http.Header) ([]byte, error) {
-	dst = append(dst, "HTTP/1.1 200 OK\r\n"...)
+	dst = append(slices.Grow(dst, headRoom), "HTTP/1.1 200 OK\r\n"...)
 	if header.Get("Date") == "" {
 		dst = append(dst, "Date: "...)
 		dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
 		dst = append(dst, "\r\n"...)
 	}
-	for _, name := range slices.Sorted(maps.Keys(header)) {
+	var room [16]string
+	for _, name := range sorted(room[:0], header) {
 		switch http.CanonicalHeaderKey(name) {
 		case "Connection", "Content-Length", "Transfer-Encoding":
 			continue
@@ -39,6 +42,15 @@ func appendHead(dst []byte, header http.Header) ([]byte, error) {
 		}
 	}
 	return append(dst, "Connection: close\r\n\r\n"...), nil
+}
+
+// sorted appends the names of headers to room, in order.
+func sorted(room []string, header http.Header) []string {
+	for name := range header {
+		room = append(room, name)
+	}
+	slices.Sort(room)
+	return room
 }
 
 func notToken(r rune) bool {

@@ -16,9 +16,9 @@ import (
 const (
 	// pollEvents is how many events one epoll_wait(2) returns at most.
 	pollEvents = 256
-	// interest is what is asked for every socket, once: with edge triggering (epoll(7)) one that nothing happens to costs
-	// nothing, and no call is needed when a socket becomes full.
-	interest = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | 1<<31 // EPOLLET, whose constant is negative
+	// interest is what is asked for every socket. With edge triggering (epoll(7)) one that nothing happens to costs nothing.
+	// Room to write is asked for when there was none: almost every socket has it all its life.
+	interest = syscall.EPOLLIN | syscall.EPOLLRDHUP | 1<<31 // EPOLLET, whose constant is negative
 )
 
 // poller sees what happens to sockets whose descriptors have left the runtime.
@@ -160,13 +160,37 @@ func (p *poller) add(s *socket) error {
 	}
 	place := p.free[len(p.free)-1]
 	at := &p.sockets[place]
-	if err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, s.fd, &syscall.EpollEvent{
-		Events: interest, Fd: int32(place), Pad: int32(at.generation), //nolint:gosec // find makes them unsigned again
-	}); err != nil {
-		return fmt.Errorf("poll socket: %w", os.NewSyscallError("epoll_ctl", err))
+	wanted := uint32(interest)
+	if s.starved {
+		wanted |= syscall.EPOLLOUT
+	}
+	if err := p.control(syscall.EPOLL_CTL_ADD, s.fd, wanted, place); err != nil {
+		return err
 	}
 	p.free = p.free[:len(p.free)-1]
 	at.socket, s.slot = s, place
+	return nil
+}
+
+// await has a socket told when it can take more. One that is not polled yet is told once it is.
+func (p *poller) await(s *socket) error {
+	if s.slot == unpolled {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return errStopped
+	}
+	return p.control(syscall.EPOLL_CTL_MOD, s.fd, interest|syscall.EPOLLOUT, s.slot)
+}
+
+// control says what is wanted of a descriptor. The caller holds the mutex.
+func (p *poller) control(operation, fd int, events, place uint32) error {
+	e := syscall.EpollEvent{Events: events, Fd: int32(place), Pad: int32(p.sockets[place].generation)} //nolint:gosec // find makes them unsigned again
+	if err := syscall.EpollCtl(p.fd, operation, fd, &e); err != nil {
+		return fmt.Errorf("poll socket: %w", os.NewSyscallError("epoll_ctl", err))
+	}
 	return nil
 }
 

@@ -45,66 +45,44 @@ func (s *socket) Write(blocks [][]byte) (int, error) {
 	if s.closed {
 		return 0, ErrClosed
 	}
-	taken := 0
-	var err error
-	if len(s.head) > 0 {
-		taken, err = s.writeHead(blocks)
-	} else {
-		taken, err = s.writeAll(blocks)
-	}
+	taken, err := s.writeAll(blocks)
 	if err != nil {
 		s.err = err
-		return taken, err
 	}
-	return taken, nil
-}
-
-// writeHead writes the head of the answer and the blocks behind it.
-func (s *socket) writeHead(blocks [][]byte) (taken int, err error) {
-	n, err := s.writeAll(append([][]byte{s.head}, blocks...))
-	if n < len(s.head) {
-		s.head = s.head[n:]
-		return 0, err
-	}
-	taken = n - len(s.head)
-	s.head = nil
 	return taken, err
 }
 
-// writeAll writes blocks until the socket takes no more.
+// writeAll writes blocks, and the head before them, until the socket takes no more. The head does not count.
 func (s *socket) writeAll(blocks [][]byte) (taken int, err error) {
-	var buffer *[gathered]byte
-	for len(blocks) > 0 {
-		next, count := blocks[0], 1
-		if len(blocks) > 1 && len(blocks[0])+len(blocks[1]) <= gathered {
-			if buffer == nil {
-				buffer, _ = s.poller.scratch.Get().(*[gathered]byte)
-				defer s.poller.scratch.Put(buffer)
-			}
-			next, count = gather(buffer, blocks)
+	if len(s.head) == 0 && len(blocks) == 1 {
+		return s.write(blocks[0])
+	}
+	buffer, _ := s.poller.scratch.Get().(*[gathered]byte)
+	defer s.poller.scratch.Put(buffer)
+	for len(s.head) > 0 || len(blocks) > 0 {
+		head := len(s.head)
+		piece, count := gather(buffer[:copy(buffer[:], s.head)], blocks)
+		if len(piece) == 0 && count == 0 {
+			piece, count = blocks[0], 1
 		}
-		n, err := s.write(next)
-		taken += n
-		if err != nil {
+		n, err := s.write(piece)
+		s.head = s.head[min(n, head):]
+		taken += max(0, n-head)
+		if err != nil || n < len(piece) {
 			return taken, err
-		}
-		if n < len(next) {
-			s.starve()
-			return taken, nil
 		}
 		blocks = blocks[count:]
 	}
 	return taken, nil
 }
 
-// gather copies whole blocks from the front, as many as there is room for.
-func gather(buffer *[gathered]byte, blocks [][]byte) (joined []byte, count int) {
-	size := 0
-	for count < len(blocks) && size+len(blocks[count]) <= gathered {
-		size += copy(buffer[size:], blocks[count])
+// gather appends whole blocks from the front to a buffer, as many as there is room for.
+func gather(buffer []byte, blocks [][]byte) (joined []byte, count int) {
+	for count < len(blocks) && len(buffer)+len(blocks[count]) <= cap(buffer) {
+		buffer = append(buffer, blocks[count]...)
 		count++
 	}
-	return buffer[:size], count
+	return buffer, count
 }
 
 // write writes what the socket takes of one piece.
@@ -115,7 +93,7 @@ func (s *socket) write(piece []byte) (taken int, err error) {
 		case err == nil:
 			taken += n
 		case errors.Is(err, syscall.EAGAIN):
-			return taken, nil
+			return taken, s.starve()
 		case !errors.Is(err, syscall.EINTR):
 			return taken, hungUp("write", err)
 		}
@@ -124,13 +102,14 @@ func (s *socket) write(piece []byte) (taken int, err error) {
 }
 
 // starve notes that the reader has to take something before more can be written. The caller holds the mutex.
-func (s *socket) starve() {
+func (s *socket) starve() error {
 	s.starved = true
 	if !s.watched {
 		s.watched, s.moved = true, false
 		s.queued = s.outstanding()
 		s.poller.stalls.put(s)
 	}
+	return s.poller.await(s)
 }
 
 // outstanding returns how many bytes the reader's side has not acknowledged: SIOCOUTQ, tcp(7).
@@ -148,8 +127,7 @@ func (s *socket) lookStalled() {
 	s.watched = false
 	waits := s.starved && s.err == nil && !s.closed
 	if waits && (s.moved || s.outstanding() < s.queued) {
-		s.starve()
-		waits = false
+		waits = s.starve() != nil
 	}
 	s.mu.Unlock()
 	if waits {
