@@ -139,8 +139,17 @@ func (a *API) readerOf(c echo.Context, query url.Values, topics []event.Target) 
 		Envelope:    query.Get("envelope") == "1",
 		Identity:    principal.Identity(),
 		Address:     c.RealIP(),
-		Credential:  store.Credential{Token: principal.TokenID, Issued: principal.Issued, Expires: principal.Expires},
+		Credential:  credentialOf(principal),
 	}, nil
+}
+
+// credentialOf returns what may be taken back from a principal, or ends; nil for nothing.
+func credentialOf(p auth.Principal) *store.Credential {
+	c := store.Credential{Token: p.TokenID, Issued: p.Issued, Expires: p.Expires}
+	if c == (store.Credential{}) {
+		return nil
+	}
+	return &c
 }
 
 // lastEventID returns the reader's cursor. The header wins: a native EventSource that comes back sends the same URL with a

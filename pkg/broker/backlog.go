@@ -140,7 +140,7 @@ func (b *backlog) read(ctx context.Context, batch []store.Request) ([]store.Roun
 			}
 			places[l] = len(queries)
 			queries = append(queries, backplane.Query{
-				Log: l.Log, After: l.After, Through: head,
+				Log: l.Log.Name, After: l.After, Through: head,
 				Limit: max(minPageEvents, b.cfg.PageEvents/len(batch)), Bytes: max(minPageBytes, b.cfg.PageBytes/len(r.Logs)/len(batch)),
 			})
 		}
@@ -185,7 +185,7 @@ func excerptOf(page backplane.Page) excerpt {
 // and what is left of the log is older than that.
 func (b *backlog) round(head event.Position, logs []store.Reading, excerpts []excerpt) store.Round {
 	round := store.Round{Through: head, Fence: head}
-	gaps := make(map[event.GapReason][]event.LogName)
+	gaps := make(map[event.GapReason][]*store.Log)
 	var parts [][]store.Frame
 	for i, e := range excerpts {
 		if e.gap != event.GapNone {

@@ -89,12 +89,12 @@ func (b *Broker) Connections() int { return b.store.Len() }
 
 // List tells done of the connections that read a log, of all there are where log is zero: see store.Store.
 func (b *Broker) List(log event.LogName, most int, done func(infos []store.Info, total int)) {
-	b.store.List(log, most, done)
+	b.store.List(b.relay.find(log), most, done)
 }
 
 // End ends the connections that read a log, of all there are where log is zero, those that match: see store.Store.
 func (b *Broker) End(log event.LogName, match func(store.Info) bool, reason store.Reason, done func(ended int)) {
-	b.store.End(log, match, reason, done)
+	b.store.End(b.relay.find(log), match, reason, done)
 }
 
 // OnSignal has signals of all nodes handed to take, which never blocks, from now on.

@@ -39,7 +39,8 @@ type part struct {
 
 // chain is what the relay has passed on of one joined log.
 type chain struct {
-	joins int
+	log   store.Log
+	joins int32
 	known bool           // a Join has returned
 	last  event.Position // everything of the log up to here was passed on, or is read by its readers
 	tail  *tail          // nil for one without frames
@@ -62,26 +63,29 @@ func (r *relay) started() bool {
 }
 
 // joining makes room for the chains of logs whose relay is being asked for, so that none of their events is taken for
-// one that nobody reads.
-func (r *relay) joining(logs []event.LogName) {
+// one that nobody reads. It returns the logs as the store knows them.
+func (r *relay) joining(names []event.LogName) []*store.Log {
+	logs := make([]*store.Log, len(names))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, log := range logs {
-		c := r.chains[log]
+	for i, name := range names {
+		c := r.chains[name]
 		if c == nil {
-			c = &chain{}
-			r.chains[log] = c
+			c = &chain{log: store.Log{Name: name}}
+			r.chains[name] = c
 		}
 		c.joins++
+		logs[i] = &c.log
 	}
+	return logs
 }
 
 // joined begins the chains of logs at the head that was read after their relay was confirmed.
-func (r *relay) joined(logs []event.LogName, head event.Position) {
+func (r *relay) joined(logs []*store.Log, head event.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, log := range logs {
-		if c := r.chains[log]; !c.known {
+		if c := r.chains[log.Name]; !c.known {
 			c.known = true
 			c.last = c.last.Later(head)
 		}
@@ -89,17 +93,30 @@ func (r *relay) joined(logs []event.LogName, head event.Position) {
 }
 
 // left is the opposite of joining.
-func (r *relay) left(logs []event.LogName) {
+func (r *relay) left(logs []*store.Log) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, log := range logs {
-		if c := r.chains[log]; c.joins > 1 {
+		if c := r.chains[log.Name]; c.joins > 1 {
 			c.joins--
 		} else {
 			r.cutTail(c)
-			delete(r.chains, log)
+			delete(r.chains, log.Name)
 		}
 	}
+}
+
+// find returns a log as the store knows it, or as one that nobody reads. It returns nil for the zero name.
+func (r *relay) find(name event.LogName) *store.Log {
+	if name == (event.LogName{}) {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.chains[name]; c != nil {
+		return &c.log
+	}
+	return &store.Log{Name: name}
 }
 
 // Relay passes an event on to the readers of its log. If the chain says that events before it were missed, those readers
@@ -110,29 +127,38 @@ func (r *relay) left(logs []event.LogName) {
 // targets may have come by another of them before the chain of this one is seen to be broken; it comes again in its place.
 func (r *relay) Relay(entry backplane.Entry) {
 	partition := r.partition(entry.Log.Tenant)
-	frame := sse.NewFrame(entry.Log.Target, entry.Event, entry.Position)
 	if !entry.Position.IsZero() {
 		r.meet(partition, entry.Position)
-		if from, missed := r.follow(partition, entry, frame); missed {
-			r.log.Warn("relay missed events; their readers read the log again",
-				slog.String("tenant", entry.Log.Tenant.String()), slog.String("kind", entry.Log.Target.Kind().String()))
-			r.metrics.Doubt("chain")
-			r.store.Rewind(entry.Log, from, entry.Prev)
-		}
 	}
-	r.store.Dispatch(entry.Log, frame)
+	frame := sse.NewFrame(entry.Log.Target, entry.Event, entry.Position)
+	log, from, missed := r.follow(partition, entry, frame)
+	if log == nil {
+		return // left in the meantime
+	}
+	if missed {
+		r.log.Warn("relay missed events; their readers read the log again",
+			slog.String("tenant", entry.Log.Tenant.String()), slog.String("kind", entry.Log.Target.Kind().String()))
+		r.metrics.Doubt("chain")
+		r.store.Rewind(log, from, entry.Prev)
+	}
+	r.store.Dispatch(log, frame)
 }
 
-// follow moves a log's chain on to entry, and reports from where on events are missing before it.
-func (r *relay) follow(partition backplane.Partition, entry backplane.Entry, frame store.Frame) (from event.Position, missed bool) {
+// follow moves a log's chain on to entry, and reports from where on events are missing before it. It returns no log where
+// nobody has joined it.
+func (r *relay) follow(partition backplane.Partition, entry backplane.Entry, frame store.Frame) (log *store.Log, from event.Position, missed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c, p := r.chains[entry.Log], &r.parts[partition]
-	if entry.Position != p.current {
+	live := entry.Position.IsZero()
+	if !live && entry.Position != p.current {
 		p.passed, p.current = p.current, entry.Position
 	}
 	if c == nil {
-		return from, false // left in the meantime
+		return nil, from, false
+	}
+	if live {
+		return &c.log, from, false
 	}
 	from = p.floor
 	if c.last.Timeline() == p.timeline {
@@ -142,17 +168,17 @@ func (r *relay) follow(partition backplane.Partition, entry backplane.Entry, fra
 	switch {
 	case !p.vouched || !c.known:
 		r.cutTail(c)
-		return from, false
+		return &c.log, from, false
 	case !entry.Loose && entry.Prev.After(from):
 		r.cutTail(c)
 		r.keep(c, p.epoch, entry.Prev, frame)
-		return from, true
+		return &c.log, from, true
 	}
 	if c.tail != nil && c.tail.epoch != p.epoch {
 		r.cutTail(c)
 	}
 	r.keep(c, p.epoch, from, frame)
-	return from, false
+	return &c.log, from, false
 }
 
 // meet notes the timeline of what comes next. When it is another than before, the store has lost or may have lost history:

@@ -26,8 +26,8 @@ type Request struct {
 	Identity string
 	// Address is where the reader is, for people to read.
 	Address string
-	// Credential is what the reader has presented. The stream ends with it.
-	Credential store.Credential
+	// Credential is what the reader has presented, nil for nothing. The stream ends with it.
+	Credential *store.Credential
 }
 
 // Subscription is a reader whose logs are joined, and who has no stream yet. Either Start or Cancel is called, once.
@@ -37,7 +37,7 @@ type Subscription struct {
 
 	broker  *Broker
 	request Request
-	logs    []event.LogName
+	logs    []*store.Log
 	cursor  event.Position // zero when it could not be read
 	fresh   bool
 	fence   event.Position
@@ -50,11 +50,12 @@ func (b *Broker) Subscribe(ctx context.Context, r Request) (*Subscription, error
 		return nil, fmt.Errorf("subscribe: %w", ErrDraining)
 	}
 	s := &Subscription{ID: rand.Text(), broker: b, request: r, fresh: r.LastEventID == ""}
-	for _, t := range r.Targets {
-		s.logs = append(s.logs, event.LogName{Tenant: r.Tenant, Target: t})
+	names := make([]event.LogName, len(r.Targets))
+	for i, t := range r.Targets {
+		names[i] = event.LogName{Tenant: r.Tenant, Target: t}
 	}
-	b.relay.joining(s.logs)
-	head, err := b.engine.Join(ctx, s.logs)
+	s.logs = b.relay.joining(names)
+	head, err := b.engine.Join(ctx, names)
 	if err != nil {
 		b.relay.left(s.logs)
 		return nil, fmt.Errorf("subscribe: join %d logs: %w", len(s.logs), err)
@@ -72,7 +73,7 @@ func (b *Broker) Subscribe(ctx context.Context, r Request) (*Subscription, error
 // Start gives the reader its stream. The stream's owner calls the returned connection's methods. closed is called once, when
 // the stream has ended; it must not block.
 func (s *Subscription) Start(stream store.Stream, closed func(store.Reason)) *store.Conn {
-	b := s.broker
+	b, logs := s.broker, s.logs // the rest of s does not stay
 	return b.store.Attach(store.Attachment{
 		ID:         s.ID,
 		Address:    s.request.Address,
@@ -80,7 +81,7 @@ func (s *Subscription) Start(stream store.Stream, closed func(store.Reason)) *st
 		Stream:     stream,
 		Envelope:   s.request.Envelope,
 		Partition:  int(b.relay.partition(s.request.Tenant)),
-		Logs:       s.logs,
+		Logs:       logs,
 		Hello: sse.Hello{
 			Cursor:     s.cursor,
 			Connection: s.ID,
@@ -93,16 +94,22 @@ func (s *Subscription) Start(stream store.Stream, closed func(store.Reason)) *st
 		Cursor: s.cursor,
 		Fence:  s.fence,
 		OnClose: func(reason store.Reason) {
-			s.Cancel()
+			b.leave(logs)
 			closed(reason)
 		},
 	})
 }
 
 // Cancel gives back what Subscribe got, for a reader that gets no stream.
-func (s *Subscription) Cancel() {
-	s.broker.relay.left(s.logs)
-	s.broker.engine.Leave(s.logs)
+func (s *Subscription) Cancel() { s.broker.leave(s.logs) }
+
+func (b *Broker) leave(logs []*store.Log) {
+	names := make([]event.LogName, len(logs))
+	for i, log := range logs {
+		names[i] = log.Name
+	}
+	b.relay.left(logs)
+	b.engine.Leave(names)
 }
 
 var _ backplane.Sink = (*relay)(nil)

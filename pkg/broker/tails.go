@@ -102,7 +102,7 @@ func (r *relay) recall(request store.Request, most int) (round store.Round, comp
 	reached, size := p.passed, 0
 	var merged [][]store.Frame
 	for _, l := range request.Logs {
-		c := r.chains[l.Log]
+		c := r.chains[l.Log.Name]
 		if c == nil || !c.known || l.After.Timeline() != p.timeline || l.After.After(known) {
 			return round, false
 		}

@@ -5,22 +5,23 @@ import (
 )
 
 // request asks for the next round, once everything before has been taken: at the reader's pace. While the partition is
-// vouched for, every round may be the last, so live frames are gathered from before its fence is read.
-func (s *shard) request(c *Conn) {
+// vouched for, every round may be the last, so live frames are gathered from before its fence is read. The store is known
+// to have reached fence.
+func (s *shard) request(c *Conn, fence event.Position) {
 	if c.requested {
 		return
 	}
-	if s.now.Before(c.pollAt) {
+	if s.now < c.pollAt {
 		s.schedule(c)
 		return
 	}
 	c.requested = true
-	c.gathering = s.parts[c.attached.Partition].vouched
-	logs := make([]Reading, len(c.attached.Logs))
-	for i, log := range c.attached.Logs {
+	c.gathering = s.parts[c.attached.partition].vouched
+	logs := make([]Reading, len(c.attached.logs))
+	for i, log := range c.attached.logs {
 		logs[i] = Reading{Log: log, After: c.after(log)}
 	}
-	request := Request{Conn: c, Partition: c.attached.Partition, Logs: logs, Fence: c.attached.Fence}
+	request := Request{Conn: c, Partition: int(c.attached.partition), Logs: logs, Fence: fence}
 	if round, atOnce := s.store.backlog.Read(request); atOnce {
 		s.fill(c, round)
 	}
@@ -31,8 +32,9 @@ func (s *shard) gather(c *Conn, m message) {
 	if !c.gathering {
 		return
 	}
-	c.gathered = append(c.gathered, m)
-	if c.size += m.frame.Size(); c.size > s.store.cfg.BufferBytes {
+	l := c.needs()
+	l.gathered = append(l.gathered, m)
+	if l.size += m.frame.Size(); l.size > s.store.cfg.BufferBytes {
 		c.scatter()
 	}
 }
@@ -43,23 +45,26 @@ func (s *shard) fill(c *Conn, r Round) {
 		return
 	}
 	c.requested = false
-	gathered, last := c.gathered, c.gathering
-	c.scatter()
+	last := c.gathering
+	gathered := c.scatter()
 	if r.Err != nil {
-		c.pollAt = s.now.Add(s.store.cfg.Poll + jitter(s.store.cfg.Poll))
+		c.pollAt = s.now.after(s.store.cfg.Poll + jitter(s.store.cfg.Poll))
 	} else {
 		s.take(c, r)
 	}
-	for _, again := range c.rewinds {
-		c.rewind(again)
+	if c.lap != nil {
+		rewinds := c.lap.rewinds
+		c.lap.rewinds = nil
+		for _, again := range rewinds {
+			c.rewind(again)
+		}
 	}
-	c.rewinds = nil
 	switch {
-	case !r.Complete() || len(c.apart) > 0:
+	case !r.Complete() || !c.even():
 	case last:
 		s.goLive(c, gathered)
-	case !s.parts[c.attached.Partition].vouched:
-		c.pollAt = s.now.Add(s.store.cfg.Poll)
+	case !s.parts[c.attached.partition].vouched:
+		c.pollAt = s.now.after(s.store.cfg.Poll)
 	}
 	s.touch(c)
 }
@@ -82,15 +87,15 @@ func (s *shard) take(c *Conn, r Round) {
 		position := f.Position()
 		if position.After(c.filter) {
 			c.filter = position
-			c.queue.push(block{bytes: f.Block(c.attached.Envelope), position: position, event: true})
+			s.push(c, block{bytes: f.Block(c.attached.envelope), position: position, event: true})
 		} else { // read again after a rewind
-			c.queue.push(block{bytes: f.Under(c.attached.Envelope, c.filter), event: true})
+			s.push(c, block{bytes: f.Under(c.attached.envelope, c.filter), event: true})
 		}
 	}
 	s.replayed += len(r.Frames)
 	c.advance(r.Through)
-	c.queue.push(block{position: c.filter})
-	if sure && len(c.apart) == 0 && !r.Relayed {
+	s.push(c, block{position: c.filter})
+	if sure && c.even() && !r.Relayed {
 		c.sure = c.filter
 	}
 }
@@ -99,19 +104,19 @@ func (s *shard) take(c *Conn, r Round) {
 func (s *shard) tellGap(c *Conn, gap Gap, cursor event.Position) {
 	targets := make([]event.Target, len(gap.Logs))
 	for i, log := range gap.Logs {
-		targets[i] = log.Target
+		targets[i] = log.Name.Target
 	}
-	c.queue.push(block{bytes: s.store.controls.Gap(c.attached.Envelope, cursor, targets, gap.Reason)})
+	s.push(c, block{bytes: s.store.controls.Gap(c.attached.envelope, cursor, targets, gap.Reason)})
 	s.store.metrics.GapTold(gap.Reason, len(targets))
 }
 
 // goLive ends catching up. What was gathered goes on where the logs ended.
 func (s *shard) goLive(c *Conn, gathered []message) {
-	c.state = live
+	c.state, c.lap = live, nil
 	s.store.metrics.CatchingUp(-1)
 	if !c.toldLive {
 		c.toldLive = true
-		c.queue.push(block{bytes: s.store.controls.Live(c.attached.Envelope, c.filter), position: c.filter})
+		s.push(c, block{bytes: s.store.controls.Live(c.attached.envelope, c.filter), position: c.filter})
 	}
 	for _, m := range gathered {
 		if c.state != live {
@@ -140,7 +145,7 @@ func (s *shard) fallBack(c *Conn) {
 // connection that has been given everything.
 func (s *shard) position(c *Conn) event.Position {
 	if c.state == live && len(c.queue.blocks) == 0 {
-		return c.filter.Later(s.parts[c.attached.Partition].progress)
+		return c.filter.Later(s.parts[c.attached.partition].progress)
 	}
 	return c.filter
 }
@@ -159,7 +164,7 @@ func (s *shard) distrust(c *Conn) {
 // doubt distrusts the relay of a partition until vouch.
 func (s *shard) doubt(partition int) {
 	for c := range s.conns {
-		if c.attached.Partition == partition {
+		if int(c.attached.partition) == partition {
 			s.distrust(c)
 		}
 	}
@@ -170,7 +175,7 @@ func (s *shard) doubt(partition int) {
 func (s *shard) vouch(partition int) {
 	s.parts[partition].vouched = true
 	for c := range s.conns {
-		if c.attached.Partition == partition && c.state == catching {
+		if int(c.attached.partition) == partition && c.state == catching {
 			c.pollAt = s.now
 			s.touch(c)
 		}
@@ -189,7 +194,7 @@ func (s *shard) overflow() {
 }
 
 // rewind has the readers of a log read what the relay missed of it. Those that have had it from the logs stay.
-func (s *shard) rewind(log event.LogName, from, through event.Position) {
+func (s *shard) rewind(log *Log, from, through event.Position) {
 	for _, r := range s.readers[log] {
 		c := r.conn
 		if c.state >= ending || !through.After(c.sure) {
@@ -198,7 +203,8 @@ func (s *shard) rewind(log event.LogName, from, through event.Position) {
 		s.distrust(c)
 		again := Reading{Log: log, After: from.Later(c.sure)}
 		if c.requested {
-			c.rewinds = append(c.rewinds, again)
+			l := c.needs()
+			l.rewinds = append(l.rewinds, again)
 		} else {
 			c.rewind(again)
 		}

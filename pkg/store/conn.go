@@ -23,51 +23,75 @@ const (
 )
 
 // Conn is one reader's connection. All fields belong to its shard's goroutine; the exported methods are safe for
-// concurrent use and never block.
+// concurrent use and never block. There are many, and most of them rest: what only some need is apart.
 type Conn struct {
 	timers
 
-	attached Attachment // what Attach was given
+	attached attached
 	shard    *shard
-	state    state
-	places   []int // where in the shard's readers of each log it stands
+	places   []int32 // where in the shard's readers of each log it stands
 
 	queue   queue
+	state   state
 	blocked bool // the stream takes nothing until Writable
 	dirty   bool // it is in the shard's list of those to flush
+
+	requested bool // a round is under way
+	gathering bool // live frames are gathered for the end of the round
+	toldLive  bool // pushstream.live was queued
+	lap       *lap // nil for most
 
 	cursor event.Position // the last block that the stream took wholly
 	filter event.Position // the last block queued: reading goes on behind it
 	sure   event.Position // up to here everything came from the logs, whatever the relay did
+}
 
-	requested bool      // a round is under way
-	apart     []Reading // logs that it has read up to another position than filter: see Conn.advance
-	rewinds   []Reading // the same, noted while a round is under way
-	gathering bool      // live frames are gathered for the end of the round
-	gathered  []message
-	size      int  // of gathered, in bytes
-	toldLive  bool // pushstream.live was queued
+// attached is what is kept of an Attachment.
+type attached struct {
+	id         string
+	address    string
+	credential *Credential // nil for one that is never taken back
+	stream     Stream
+	logs       []*Log
+	onClose    func(Reason)
+	partition  int32
+	envelope   bool
+}
+
+// lap is what some connections need to catch up.
+type lap struct {
+	apart    []Reading // logs that it has read up to another position than filter: see Conn.advance
+	rewinds  []Reading // the same, noted while a round is under way
+	gathered []message
+	size     int // of gathered, in bytes
 }
 
 // timers is what a connection waits for.
 type timers struct {
-	due       time.Time     // when the shard looks at it next
-	wrote     time.Time     // when the stream last took bytes
-	pollAt    time.Time     // before this no round begins
-	opened    time.Time     // when it was attached
-	expires   time.Time     // when it has reached its age, or its credential expires; zero for never
-	byeAt     time.Time     // when a drain ends it; zero for never
+	due       moment        // when the shard looks at it next
+	wrote     moment        // when the stream last took bytes
+	pollAt    moment        // before this no round begins
+	opened    moment        // when it was attached
+	expires   moment        // when it has reached its age, or its credential expires
+	byeAt     moment        // when a drain ends it
 	reconnect time.Duration // what a drain tells it
-	endBy     time.Time     // when an ending one is closed, whatever was taken
+	endBy     moment        // when an ending one is closed, whatever was taken
 	goodbye   Reason        // why it is ending
+	old       Reason        // why it ends at expires
 }
 
-func newConn(s *shard, a Attachment) *Conn {
+func newConn(s *shard, a *Attachment) *Conn {
 	start := a.Cursor
 	if start.IsZero() {
 		start = a.Fence
 	}
-	return &Conn{attached: a, shard: s, cursor: a.Cursor, filter: start, sure: start}
+	return &Conn{
+		attached: attached{
+			id: a.ID, address: a.Address, credential: a.Credential, stream: a.Stream, logs: a.Logs, onClose: a.OnClose,
+			partition: int32(a.Partition), envelope: a.Envelope, //nolint:gosec // partitions are few
+		},
+		shard: s, cursor: a.Cursor, filter: start, sure: start,
+	}
 }
 
 // Writable says that the stream can take bytes again. The stream's owner calls it.
@@ -91,24 +115,38 @@ func (c *Conn) Fill(r Round) {
 }
 
 // after returns up to where the connection has read a log.
-func (c *Conn) after(log event.LogName) event.Position {
-	for _, a := range c.apart {
-		if a.Log == log {
-			return a.After
+func (c *Conn) after(log *Log) event.Position {
+	if c.lap != nil {
+		for _, a := range c.lap.apart {
+			if a.Log == log {
+				return a.After
+			}
 		}
 	}
 	return c.filter
 }
 
+// needs returns the connection's lap.
+func (c *Conn) needs() *lap {
+	if c.lap == nil {
+		c.lap = &lap{}
+	}
+	return c.lap
+}
+
+// even reports whether all logs have been read up to the filter.
+func (c *Conn) even() bool { return c.lap == nil || len(c.lap.apart) == 0 }
+
 // setApart notes that a log is read up to another position than the filter.
 func (c *Conn) setApart(r Reading) {
-	for i := range c.apart {
-		if c.apart[i].Log == r.Log {
-			c.apart[i] = r
+	l := c.needs()
+	for i := range l.apart {
+		if l.apart[i].Log == r.Log {
+			l.apart[i] = r
 			return
 		}
 	}
-	c.apart = append(c.apart, r)
+	l.apart = append(l.apart, r)
 }
 
 // advance notes that all logs have been read up to through, those excepted that are further. A log stands apart for as
@@ -116,13 +154,16 @@ func (c *Conn) setApart(r Reading) {
 // fence.
 func (c *Conn) advance(through event.Position) {
 	c.filter = c.filter.Later(through)
-	kept := c.apart[:0]
-	for _, a := range c.apart {
+	if c.even() {
+		return
+	}
+	kept := c.lap.apart[:0]
+	for _, a := range c.lap.apart {
 		if a.After = a.After.Later(through); a.After.Compare(c.filter) != 0 {
 			kept = append(kept, a)
 		}
 	}
-	c.apart = kept
+	c.lap.apart = kept
 }
 
 // rewind has a log read again behind an earlier position. Where it is to be read from the filter or later, that happens
@@ -133,9 +174,14 @@ func (c *Conn) rewind(r Reading) {
 	}
 }
 
-// scatter drops what was gathered: the round will not be the last.
-func (c *Conn) scatter() {
-	c.gathering, c.gathered, c.size = false, nil, 0
+// scatter drops what was gathered, if anything: the round will not be the last.
+func (c *Conn) scatter() (gathered []message) {
+	c.gathering = false
+	if c.lap != nil {
+		gathered = c.lap.gathered
+		c.lap.gathered, c.lap.size = nil, 0
+	}
+	return gathered
 }
 
 // block is something to be written.
@@ -148,9 +194,9 @@ type block struct {
 
 // queue is what waits to be written, in order.
 type queue struct {
-	blocks []block
-	begun  int // bytes of the first block that the stream has taken; a begun block is always finished
-	bytes  int // of all blocks, less begun
+	blocks []block // nil where nothing waits
+	begun  int     // bytes of the first block that the stream has taken; a begun block is always finished
+	bytes  int     // of all blocks, less begun
 }
 
 func (q *queue) push(b block) {

@@ -3,15 +3,13 @@ package store
 import (
 	"sync"
 	"time"
-
-	"github.com/pushstream/pushstream/pkg/event"
 )
 
 // message is one thing that a shard is told: an event for the readers of a log, or something to do. One queue holds both,
 // because their order is what progress and doubts mean.
 type message struct {
 	frame   Frame
-	log     event.LogName
+	log     *Log
 	arrived time.Time
 	do      func() // set instead of frame; run by the shard
 }
@@ -49,7 +47,7 @@ func (b *inbox) do(f func()) bool {
 }
 
 // event leaves an event. Where there is no room, the shard is told instead that it has missed some.
-func (b *inbox) event(log event.LogName, frame Frame) {
+func (b *inbox) event(log *Log, frame Frame) {
 	size := frame.Size()
 	b.mu.Lock()
 	switch {

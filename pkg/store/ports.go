@@ -66,7 +66,7 @@ type Request struct {
 
 // Reading is one log and the position up to which a connection has it.
 type Reading struct {
-	Log   event.LogName
+	Log   *Log
 	After event.Position
 }
 
@@ -92,7 +92,7 @@ func (r Round) Complete() bool { return r.Err == nil && r.Through == r.Fence }
 // Gap names logs whose history cannot be given in full, for one reason.
 type Gap struct {
 	Reason event.GapReason
-	Logs   []event.LogName
+	Logs   []*Log
 }
 
 // Metrics counts what shards do. It is safe for concurrent use.

@@ -12,6 +12,9 @@ const (
 	vectorBlocks = 512
 	// keepMessages is the largest batch whose memory is kept for the next one.
 	keepMessages = 4096
+	// keepBlocks is the largest queue whose memory is kept for another one, and keepQueues how many are.
+	keepBlocks = 64
+	keepQueues = 1024
 )
 
 // shard owns connections. Its methods run on its own goroutine only; everything else goes through the inbox.
@@ -21,9 +24,10 @@ type shard struct {
 	inbox   *inbox
 	parts   []part
 	conns   map[*Conn]struct{}
-	readers map[event.LogName][]reader
+	readers map[*Log][]reader
 	wheel   wheel
-	now     time.Time // of the present batch
+	now     moment    // of the present batch
+	spare   [][]block // memory of queues that are empty now
 
 	dirty   []*Conn  // to be flushed at the end of the batch
 	doomed  []doomed // to be ended at the end of the batch, when nothing iterates over readers
@@ -43,10 +47,10 @@ type part struct {
 	progress event.Position
 }
 
-// reader is a connection that reads a log; place is the log's index in the connection's Logs.
+// reader is a connection that reads a log; place is the log's index in the connection's logs.
 type reader struct {
 	conn  *Conn
-	place int
+	place int32
 }
 
 type doomed struct {
@@ -60,7 +64,7 @@ func newShard(store *Store, number, partitions int) *shard {
 		number:  number,
 		parts:   make([]part, partitions),
 		conns:   make(map[*Conn]struct{}),
-		readers: make(map[event.LogName][]reader),
+		readers: make(map[*Log][]reader),
 		drained: make(chan struct{}),
 	}
 	s.inbox = newInbox(store.cfg.InboxEvents, store.cfg.InboxBytes, s.overflow)
@@ -69,7 +73,6 @@ func newShard(store *Store, number, partitions int) *shard {
 
 // run works until ctx ends, and closes what is left then.
 func (s *shard) run(ctx context.Context) {
-	s.wheel.start(time.Now())
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -78,11 +81,12 @@ func (s *shard) run(ctx context.Context) {
 			s.stop()
 			return
 		case <-s.inbox.wake:
-			s.now = time.Now()
+			s.now = s.store.moment()
 			messages := s.inbox.take(s.room)
 			s.room = nil
 			s.batch(messages)
-		case s.now = <-ticker.C:
+		case <-ticker.C:
+			s.now = s.store.moment()
 			s.wheel.turn(s.now, s.look)
 			s.batch(nil)
 		}
@@ -147,37 +151,57 @@ func (s *shard) count(messages []message) {
 }
 
 // attach begins a connection's life.
-func (s *shard) attach(c *Conn) {
+func (s *shard) attach(c *Conn, a *Attachment) {
 	s.conns[c] = struct{}{}
-	c.places = make([]int, len(c.attached.Logs))
-	for place, log := range c.attached.Logs {
+	c.places = make([]int32, len(a.Logs))
+	for place, log := range a.Logs {
 		readers := s.readers[log]
 		if len(readers) == 0 {
-			s.store.route(log, s.number, true)
+			log.route(s.number, true)
 		}
-		c.places[place] = len(readers)
-		s.readers[log] = append(readers, reader{c, place})
+		c.places[place] = int32(len(readers))                     //nolint:gosec // as many as there are connections
+		s.readers[log] = append(readers, reader{c, int32(place)}) //nolint:gosec // a connection has few logs
 	}
 	c.opened, c.wrote = s.now, s.now
 	if age := s.store.cfg.MaxAge; age > 0 {
-		c.expires = s.now.Add(age - age/5 + jitter(age/5*2))
+		c.expires, c.old = s.now.after(age-age/5+jitter(age/5*2)), ReasonMaxAge
 	}
-	if end := c.attached.Credential.Expires; !end.IsZero() && (c.expires.IsZero() || end.Before(c.expires)) {
-		c.expires = end
+	if a.Credential != nil && !a.Credential.Expires.IsZero() {
+		if end := max(1, s.now.after(time.Until(a.Credential.Expires))); c.expires == 0 || end < c.expires {
+			c.expires, c.old = end, ReasonExpired
+		}
 	}
 	s.store.metrics.CatchingUp(+1)
-	c.queue.push(block{bytes: c.attached.Hello, position: c.attached.Cursor})
-	c.attached.Hello = nil // thousands of connections have one
-	if c.attached.Cursor.IsZero() {
-		s.tellGap(c, Gap{Reason: event.GapLost, Logs: c.attached.Logs}, event.Position{})
-		c.queue.push(block{position: c.attached.Fence})
+	s.push(c, block{bytes: a.Hello, position: a.Cursor})
+	if a.Cursor.IsZero() {
+		s.tellGap(c, Gap{Reason: event.GapLost, Logs: a.Logs}, event.Position{})
+		s.push(c, block{position: a.Fence})
 	}
 	if s.draining {
 		c.byeAt, c.reconnect = s.now, jitter(s.spread)
 	}
 	s.schedule(c)
-	s.request(c) // what is at hand leaves together with the hello
+	s.request(c, a.Fence) // what is at hand leaves together with the hello
 	s.touch(c)
+}
+
+// push queues a block.
+func (s *shard) push(c *Conn, b block) {
+	if c.queue.blocks == nil && len(s.spare) > 0 {
+		last := len(s.spare) - 1
+		c.queue.blocks = s.spare[last]
+		s.spare[last] = nil
+		s.spare = s.spare[:last]
+	}
+	c.queue.push(b)
+}
+
+// rest takes the memory of an empty queue back: most connections wait for something most of the time.
+func (s *shard) rest(q *queue) {
+	if n := cap(q.blocks); n > 0 && n <= keepBlocks && len(s.spare) < keepQueues {
+		s.spare = append(s.spare, q.blocks[:0])
+	}
+	q.blocks = nil
 }
 
 // end closes a connection and forgets it. It must not be called while readers are iterated over.
@@ -192,19 +216,19 @@ func (s *shard) end(c *Conn, reason Reason) {
 	if _, attached := s.conns[c]; attached {
 		s.forget(c)
 	}
-	c.attached.Stream.Close()
+	c.attached.stream.Close()
 	s.store.count.Add(-1)
-	if c.attached.OnClose != nil {
-		c.attached.OnClose(reason)
+	if c.attached.onClose != nil {
+		c.attached.onClose(reason)
 	}
 	// The wheel has c until its time comes, up to a whole turn: longer than all the rest is to be kept.
-	c.attached, c.places, c.queue, c.gathered = Attachment{}, nil, queue{}, nil
+	c.attached, c.places, c.queue, c.lap = attached{}, nil, queue{}, nil
 	s.checkDrained()
 }
 
 func (s *shard) forget(c *Conn) {
 	delete(s.conns, c)
-	for place, log := range c.attached.Logs {
+	for place, log := range c.attached.logs {
 		readers := s.readers[log]
 		last := readers[len(readers)-1]
 		hole := c.places[place]
@@ -213,7 +237,7 @@ func (s *shard) forget(c *Conn) {
 		readers[len(readers)-1] = reader{}
 		if s.readers[log] = readers[:len(readers)-1]; len(readers) == 1 {
 			delete(s.readers, log)
-			s.store.route(log, s.number, false)
+			log.route(s.number, false)
 		}
 	}
 }
@@ -242,7 +266,7 @@ func (s *shard) relay(c *Conn, f Frame) {
 	if !position.IsZero() && !position.After(c.filter) {
 		return // the same event, for another target of this reader
 	}
-	b := block{bytes: f.Block(c.attached.Envelope), position: position, event: true, relayed: true}
+	b := block{bytes: f.Block(c.attached.envelope), position: position, event: true, relayed: true}
 	if c.queue.bytes > 0 && c.queue.bytes+len(b.bytes) > s.store.cfg.BufferBytes {
 		s.flush(c) // much may have been queued in this batch
 		if c.queue.bytes > 0 && c.queue.bytes+len(b.bytes) > s.store.cfg.BufferBytes {
@@ -250,7 +274,7 @@ func (s *shard) relay(c *Conn, f Frame) {
 			return
 		}
 	}
-	c.queue.push(b)
+	s.push(c, b)
 	if !position.IsZero() {
 		c.filter = position
 	}
@@ -273,7 +297,7 @@ func (s *shard) flush(c *Conn) {
 		n := 0
 		if bytes > 0 {
 			var err error
-			if n, err = c.attached.Stream.Write(vector); err != nil {
+			if n, err = c.attached.stream.Write(vector); err != nil {
 				c.blocked = true
 				s.doom(c, ReasonGone)
 				return
@@ -296,9 +320,10 @@ func (s *shard) flush(c *Conn) {
 	if len(c.queue.blocks) > 0 {
 		return
 	}
+	s.rest(&c.queue)
 	switch c.state {
 	case catching:
-		s.request(c)
+		s.request(c, event.Position{})
 	case ending:
 		s.doom(c, c.goodbye)
 	case live, ended:

@@ -24,9 +24,7 @@ type Store struct {
 	shards   []*shard
 	next     atomic.Uint64 // where the next connection goes
 	count    atomic.Int64
-
-	mu     sync.RWMutex
-	routes map[event.LogName]uint64 // a bit for each shard that has readers of the log
+	made     time.Time
 }
 
 // New returns a store for connections in so many partitions, all of them in doubt. It starts nothing.
@@ -34,7 +32,7 @@ func New(cfg Config, partitions int, controls Controls, backlog Backlog, metrics
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure store: %w", err)
 	}
-	s := &Store{cfg: cfg, controls: controls, backlog: backlog, metrics: metrics, routes: make(map[event.LogName]uint64)}
+	s := &Store{cfg: cfg, controls: controls, backlog: backlog, metrics: metrics, made: time.Now()}
 	for i := range cfg.Shards {
 		s.shards = append(s.shards, newShard(s, i, partitions))
 	}
@@ -53,13 +51,28 @@ func (s *Store) Run(ctx context.Context) {
 // Len returns how many connections there are.
 func (s *Store) Len() int { return int(s.count.Load()) }
 
+// Log is one log on this node, for the connections that read it and the events that are dispatched to them. It is known by
+// its address: whoever counts the readers makes one, and none of the same name while a connection has it.
+type Log struct {
+	Name event.LogName
+
+	routes atomic.Uint64 // a bit for each shard that has readers of the log
+}
+
+// route notes whether a shard has readers. Only that shard calls it.
+func (l *Log) route(shard int, readers bool) {
+	bit := uint64(1) << shard
+	if readers {
+		l.routes.Or(bit)
+	} else {
+		l.routes.And(^bit)
+	}
+}
+
 // Dispatch hands an event to the readers of a log. Calls for logs of one partition are made one at a time, in the order
 // of the relay.
-func (s *Store) Dispatch(log event.LogName, frame Frame) {
-	s.mu.RLock()
-	route := s.routes[log]
-	s.mu.RUnlock()
-	for ; route != 0; route &= route - 1 {
+func (s *Store) Dispatch(log *Log, frame Frame) {
+	for route := log.routes.Load(); route != 0; route &= route - 1 {
 		s.shards[bits.TrailingZeros64(route)].inbox.event(log, frame)
 	}
 }
@@ -81,7 +94,7 @@ func (s *Store) Progress(partition int, position event.Position) {
 
 // Rewind says that events of a log, after from and up to the position through, were never dispatched. Readers of the log
 // that may have missed them read it again from there.
-func (s *Store) Rewind(log event.LogName, from, through event.Position) {
+func (s *Store) Rewind(log *Log, from, through event.Position) {
 	s.each(func(sh *shard) { sh.rewind(log, from, through) })
 }
 
@@ -107,16 +120,16 @@ type Attachment struct {
 	ID string
 	// Address is where its reader is, for people to read.
 	Address string
-	// Credential is what its reader has presented.
-	Credential Credential
+	// Credential is what its reader has presented; nil for one that is never taken back.
+	Credential *Credential
 	// Stream is its socket.
 	Stream Stream
 	// Envelope is the form it gets.
 	Envelope bool
 	// Partition is the one that its logs are in.
 	Partition int
-	// Logs are what it may see; they are joined already.
-	Logs []event.LogName
+	// Logs are what it may see; they are joined already. The slice is the store's.
+	Logs []*Log
 	// Hello is what it is sent first.
 	Hello []byte
 	// Cursor is how far it has read. Zero: that could not be told, so that it is told of a gap in all its logs.
@@ -127,7 +140,7 @@ type Attachment struct {
 	OnClose func(Reason)
 }
 
-// Credential is what is to be known of a reader's credential. Zero is one that is never taken back.
+// Credential is what is to be known of a reader's credential.
 type Credential struct {
 	// Token names it, within its tenant; empty for none.
 	Token string
@@ -140,9 +153,9 @@ type Credential struct {
 // Attach gives a connection to a shard. It needs a Run. The stream's owner calls the returned connection.
 func (s *Store) Attach(a Attachment) *Conn {
 	sh := s.shards[s.next.Add(1)%uint64(len(s.shards))]
-	c := newConn(sh, a)
+	c := newConn(sh, &a)
 	s.count.Add(1)
-	if !sh.inbox.do(func() { sh.attach(c) }) {
+	if !sh.inbox.do(func() { sh.attach(c, &a) }) {
 		sh.end(c, ReasonStopped) // the shard has ended, nobody else owns c
 	}
 	return c
@@ -155,19 +168,11 @@ func (s *Store) each(f func(*shard)) {
 	}
 }
 
-// route says whether a shard has readers of a log. Only that shard calls it.
-func (s *Store) route(log event.LogName, shard int, readers bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	bit := uint64(1) << shard
-	if readers {
-		s.routes[log] |= bit
-		return
-	}
-	if s.routes[log] &^= bit; s.routes[log] == 0 {
-		delete(s.routes, log)
-	}
-}
+// moment returns the present.
+func (s *Store) moment() moment { return moment(time.Since(s.made)) + 1 }
+
+// timeOf returns a moment as the machine's clock had it.
+func (s *Store) timeOf(m moment) time.Time { return s.made.Add(time.Duration(m - 1)) }
 
 // jitter returns a random time from 0 up to d.
 func jitter(d time.Duration) time.Duration {

@@ -61,7 +61,7 @@ func TestEventsDuringTheLastRoundAreNeitherLostNorDoubled(t *testing.T) {
 		w.store.Vouched(0)
 		w.holdRounds()
 		r = w.attach(100, plenty, "a")
-		w.store.Dispatch(logName("a"), frame{101, "a", 0}) // gathered only: it comes after the fence
+		w.store.Dispatch(w.log("a"), frame{101, "a", 0}) // gathered only: it comes after the fence
 		w.release()
 		require.Equal(t, "[hello][live @100][101 a]", r.text())
 	})
@@ -101,7 +101,7 @@ func TestALiveOnlyEventComesWithoutMovingTheCursor(t *testing.T) {
 		w := newWorld(t, nil)
 		w.store.Vouched(0)
 		r := w.attach(100, plenty, "a")
-		w.store.Dispatch(logName("a"), frame{0, "a", 0})
+		w.store.Dispatch(w.log("a"), frame{0, "a", 0})
 		require.Equal(t, "[hello][live @100][- a]", r.text())
 		pass(16 * time.Second)
 		require.Equal(t, "[ping @100]", r.text())
@@ -218,7 +218,7 @@ func events(first, last int) string {
 func (w *world) attachBlocked(block chan struct{}) {
 	entered := make(chan struct{})
 	w.store.Attach(store.Attachment{
-		Stream: blockingStream{entered, block}, Logs: []event.LogName{logName("blocked")}, Hello: []byte("h"), Cursor: at(1),
+		Stream: blockingStream{entered, block}, Logs: []*store.Log{w.log("blocked")}, Hello: []byte("h"), Cursor: at(1),
 	})
 	<-entered
 }
@@ -254,7 +254,7 @@ func TestWhatTheRelayMissedIsReadAgainUnderTheCurrentID(t *testing.T) {
 		require.Equal(t, "[hello][live @100][102 b][103 b]", late.text())
 		joined := w.attach(103, plenty, "a")
 		require.Equal(t, "[hello][live @103]", joined.text())
-		w.store.Rewind(logName("a"), at(100), at(101))
+		w.store.Rewind(w.log("a"), at(100), at(101))
 		w.publish(104, "a")
 		require.Equal(t, "[101 a under 103][104 a]", r.text())
 		require.Equal(t, "[104 a]", joined.text(), "what came before it joined is not its own")
@@ -275,7 +275,7 @@ func TestARewindDuringARoundIsKeptForTheNext(t *testing.T) {
 		w.store.Doubt(0)
 		w.store.Vouched(0)
 		synctest.Wait()
-		w.store.Rewind(logName("a"), at(100), at(101))
+		w.store.Rewind(w.log("a"), at(100), at(101))
 		synctest.Wait()
 		w.release()
 		require.Equal(t, "[101 a under 102]", r.text())
@@ -296,7 +296,7 @@ func TestARewindFindsWhatWasMissedBeforeALaterRound(t *testing.T) {
 		w.store.Doubt(0)
 		w.store.Vouched(0)
 		require.Empty(t, r.text(), "the round read on from 102")
-		w.store.Rewind(logName("a"), at(100), at(101))
+		w.store.Rewind(w.log("a"), at(100), at(101))
 		w.publish(103, "a")
 		require.Equal(t, "[101 a under 102][103 a]", r.text())
 	})
@@ -316,7 +316,7 @@ func TestADoubtKeepsWhatCameFromTheLogs(t *testing.T) {
 		r.mu.Lock()
 		r.room = 3
 		r.mu.Unlock()
-		w.store.Rewind(logName("a"), at(100), at(103))
+		w.store.Rewind(w.log("a"), at(100), at(103))
 		require.Equal(t, "[10", r.text(), "live again, and its socket is full")
 		w.store.Doubt(0)
 		w.store.Vouched(0)
@@ -337,7 +337,7 @@ func TestALongRewindIsReadToItsEnd(t *testing.T) {
 		}
 		w.publish(110, "b")
 		require.Equal(t, "[hello][live @100][110 b]", r.text())
-		w.store.Rewind(logName("a"), at(100), at(105))
+		w.store.Rewind(w.log("a"), at(100), at(105))
 		w.publish(111, "a")
 		require.Equal(t, "[101 a under 110][102 a under 110][103 a under 110][104 a under 110][105 a under 110][111 a]", r.text())
 	})

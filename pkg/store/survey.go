@@ -10,7 +10,7 @@ import (
 
 // Info describes a connection to those who administer the node.
 type Info struct {
-	// ID, Address, Logs and Credential are as they were attached. The logs must not be changed.
+	// ID, Address, Logs and Credential are as they were attached.
 	ID         string
 	Address    string
 	Logs       []event.LogName
@@ -24,8 +24,8 @@ type Info struct {
 }
 
 // List tells done, once and on a goroutine of the store's, of the connections that read a log, or of all there are where
-// log is zero: at most so many of them, and their number. It needs a Run; without one done is never called.
-func (s *Store) List(log event.LogName, most int, done func(infos []Info, total int)) {
+// log is nil: at most so many of them, and their number. It needs a Run; without one done is never called.
+func (s *Store) List(log *Log, most int, done func(infos []Info, total int)) {
 	var mu sync.Mutex
 	var infos []Info
 	total := 0
@@ -39,10 +39,10 @@ func (s *Store) List(log event.LogName, most int, done func(infos []Info, total 
 	}, func() { done(infos, total) })
 }
 
-// End ends the connections that read a log, or of all there are where log is zero, those that match. It tells done, as
+// End ends the connections that read a log, or of all there are where log is nil, those that match. It tells done, as
 // List does, how many they are; the reader's goodbye may be still on its way then. A reader whose reason is to stay away
 // gets nothing more than what its socket has begun to take.
-func (s *Store) End(log event.LogName, match func(Info) bool, reason Reason, done func(ended int)) {
+func (s *Store) End(log *Log, match func(Info) bool, reason Reason, done func(ended int)) {
 	var mu sync.Mutex
 	ended := 0
 	s.survey(log, func(sh *shard, conns []*Conn) {
@@ -58,7 +58,7 @@ func (s *Store) End(log event.LogName, match func(Info) bool, reason Reason, don
 }
 
 // survey calls visit for each shard, on its goroutine, with its connections that are meant, and done after the last one.
-func (s *Store) survey(log event.LogName, visit func(*shard, []*Conn), done func()) {
+func (s *Store) survey(log *Log, visit func(*shard, []*Conn), done func()) {
 	var left atomic.Int64
 	left.Store(int64(len(s.shards)))
 	for _, sh := range s.shards {
@@ -83,9 +83,9 @@ func (s *shard) turnAway(c *Conn, reason Reason) {
 }
 
 // meant returns the connections that read a log; all where it is zero.
-func (s *shard) meant(log event.LogName) []*Conn {
+func (s *shard) meant(log *Log) []*Conn {
 	var conns []*Conn
-	if log == (event.LogName{}) {
+	if log == nil {
 		for c := range s.conns {
 			conns = append(conns, c)
 		}
@@ -107,5 +107,12 @@ func (c *Conn) info() Info {
 	case catching:
 	}
 	a := &c.attached
-	return Info{ID: a.ID, Address: a.Address, Logs: a.Logs, Credential: a.Credential, Opened: c.opened, State: state, Cursor: c.cursor}
+	info := Info{ID: a.id, Address: a.address, Opened: c.shard.store.timeOf(c.opened), State: state, Cursor: c.cursor}
+	if a.credential != nil {
+		info.Credential = *a.credential
+	}
+	for _, log := range a.logs {
+		info.Logs = append(info.Logs, log.Name)
+	}
+	return info
 }

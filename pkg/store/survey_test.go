@@ -12,7 +12,7 @@ import (
 )
 
 // end ends what matches and returns how many that were.
-func (w *world) end(log event.LogName, match func(store.Info) bool, reason store.Reason) int {
+func (w *world) end(log *store.Log, match func(store.Info) bool, reason store.Reason) int {
 	ended := make(chan int, 1)
 	w.store.End(log, match, reason, func(n int) { ended <- n })
 	return <-ended
@@ -53,9 +53,9 @@ func TestEndEndsThoseThatMatch(t *testing.T) {
 		bob := w.attachAs(store.Credential{Token: "old"}, 100, plenty, "all", "bob")
 		old := func(i store.Info) bool { return i.Credential.Token == "old" }
 
-		require.Equal(t, 5, w.end(logName("alice"), old, store.ReasonRevoked))
-		require.Zero(t, w.end(logName("alice"), old, store.ReasonRevoked), "they are ended")
-		require.Zero(t, w.end(logName("carol"), everyone, store.ReasonRevoked))
+		require.Equal(t, 5, w.end(w.log("alice"), old, store.ReasonRevoked))
+		require.Zero(t, w.end(w.log("alice"), old, store.ReasonRevoked), "they are ended")
+		require.Zero(t, w.end(w.log("carol"), everyone, store.ReasonRevoked))
 		for _, r := range alice {
 			require.Equal(t, "[hello][live @100][bye revoked for good]", r.text())
 			require.Equal(t, "revoked", r.ended())
@@ -63,7 +63,7 @@ func TestEndEndsThoseThatMatch(t *testing.T) {
 		w.publish(101, "alice", "bob")
 		require.Equal(t, "[hello][live @100][101 alice]", fresh.text())
 
-		require.Equal(t, 2, w.end(event.LogName{}, everyone, store.ReasonEnded))
+		require.Equal(t, 2, w.end(nil, everyone, store.ReasonEnded))
 		require.Equal(t, "[bye ended]", fresh.text())
 		require.Equal(t, "[hello][live @100][101 bob][bye ended]", bob.text())
 		require.Zero(t, w.store.Len())
@@ -81,7 +81,7 @@ func TestAReaderThatIsSentAwayGetsNothingMore(t *testing.T) {
 		comesBack := w.attach(100, len("[hello][live @100][10"), "a")
 		w.publish(101, "a")
 		w.publish(102, "a")
-		require.Equal(t, 2, w.end(logName("a"), everyone, store.ReasonEnded))
+		require.Equal(t, 2, w.end(w.log("a"), everyone, store.ReasonEnded))
 		require.Equal(t, "[hello][live @100][10", slow.text())
 		slow.give()
 		comesBack.give()
@@ -91,12 +91,12 @@ func TestAReaderThatIsSentAwayGetsNothingMore(t *testing.T) {
 		w.publish(103, "a")
 		w.publish(104, "a")
 		require.Equal(t, "[hello][live @102][10", revoked.text())
-		require.Equal(t, 1, w.end(logName("a"), everyone, store.ReasonRevoked))
+		require.Equal(t, 1, w.end(w.log("a"), everyone, store.ReasonRevoked))
 		revoked.give()
 		require.Equal(t, "3 a][bye revoked for good]", revoked.text())
 
 		stuck := w.attach(104, 0, "a")
-		require.Equal(t, 1, w.end(logName("a"), everyone, store.ReasonRevoked))
+		require.Equal(t, 1, w.end(w.log("a"), everyone, store.ReasonRevoked))
 		pass(3 * time.Second)
 		require.Equal(t, "revoked", stuck.ended(), "it need not take its goodbye")
 	})
@@ -111,7 +111,7 @@ func TestAReaderIsSentAwayWhileItCatchesUp(t *testing.T) {
 		w.holdRounds()
 		w.append(101, "a")
 		r := w.attach(100, plenty, "a")
-		require.Equal(t, 1, w.end(logName("a"), everyone, store.ReasonRevoked))
+		require.Equal(t, 1, w.end(w.log("a"), everyone, store.ReasonRevoked))
 		w.release()
 		require.Equal(t, "[hello][bye revoked for good]", r.text())
 		require.Equal(t, "revoked", r.ended())
@@ -134,7 +134,7 @@ func TestListDescribesConnections(t *testing.T) {
 			infos []store.Info
 			total int
 		}
-		list := func(log event.LogName, most int) answer {
+		list := func(log *store.Log, most int) answer {
 			answers := make(chan answer, 1)
 			w.store.List(log, most, func(infos []store.Info, total int) { answers <- answer{infos, total} })
 			return <-answers
@@ -142,13 +142,13 @@ func TestListDescribesConnections(t *testing.T) {
 		require.Equal(t, answer{[]store.Info{{
 			ID: "all+alice", Logs: []event.LogName{logName("all"), logName("alice")}, Credential: credential,
 			Opened: opened, State: "live", Cursor: at(100),
-		}}, 1}, list(logName("alice"), 10))
-		require.Len(t, list(logName("all"), 4).infos, 4)
-		require.Equal(t, 10, list(logName("all"), 4).total)
-		require.Equal(t, 10, list(event.LogName{}, 0).total)
-		require.Zero(t, list(logName("bob"), 10))
+		}}, 1}, list(w.log("alice"), 10))
+		require.Len(t, list(w.log("all"), 4).infos, 4)
+		require.Equal(t, 10, list(w.log("all"), 4).total)
+		require.Equal(t, 10, list(nil, 0).total)
+		require.Zero(t, list(w.log("bob"), 10))
 
 		w.store.Doubt(0)
-		require.Equal(t, "catching_up", list(logName("alice"), 1).infos[0].State)
+		require.Equal(t, "catching_up", list(w.log("alice"), 1).infos[0].State)
 	})
 }

@@ -13,28 +13,32 @@ const (
 	ageSpread = 2 * time.Second
 )
 
+// moment is a time on the store's own clock, in nanoseconds since the store was made; 0 is never. A time.Time is three times
+// as large, and every connection has several.
+type moment int64
+
+// after returns the moment a while later.
+func (m moment) after(d time.Duration) moment { return m + moment(d) }
+
 // wheel holds connections by the time at which they are to be looked at. A connection may stand in several slots; its due
 // time says which one counts.
 type wheel struct {
 	slots  [wheelSlots][]*Conn
-	origin time.Time
-	turned int // ticks since origin
+	turned int // ticks since the store was made
 }
 
-func (w *wheel) start(now time.Time) { w.origin = now }
-
 // put has a connection looked at when the time has come, or after almost a whole turn. It returns the time of the slot.
-func (w *wheel) put(c *Conn, at time.Time) time.Time {
-	ticks := int((at.Sub(w.origin) + tick - 1) / tick)
+func (w *wheel) put(c *Conn, at moment) moment {
+	ticks := int((at + moment(tick) - 1) / moment(tick))
 	ticks = max(w.turned+1, min(ticks, w.turned+wheelSlots-1))
 	slot := ticks % wheelSlots
 	w.slots[slot] = append(w.slots[slot], c)
-	return w.origin.Add(time.Duration(ticks) * tick)
+	return moment(ticks) * moment(tick)
 }
 
 // turn calls look for everything whose time has come. look may put connections again.
-func (w *wheel) turn(now time.Time, look func(*Conn)) {
-	ticks := int(now.Sub(w.origin) / tick)
+func (w *wheel) turn(now moment, look func(*Conn)) {
+	ticks := int(now / moment(tick))
 	w.turned = max(w.turned, ticks-wheelSlots) // after a long sleep every slot is due, once
 	for w.turned < ticks {
 		w.turned++
@@ -50,34 +54,34 @@ func (w *wheel) turn(now time.Time, look func(*Conn)) {
 
 // schedule has a connection looked at when the first of its times comes.
 func (s *shard) schedule(c *Conn) {
-	next := c.wrote.Add(s.store.cfg.Heartbeat)
-	earlier := func(t time.Time) {
-		if !t.IsZero() && t.Before(next) {
+	next := c.wrote.after(s.store.cfg.Heartbeat)
+	earlier := func(t moment) {
+		if t != 0 && t < next {
 			next = t
 		}
 	}
 	switch {
 	case c.state == ending:
 		next = c.endBy
-	case c.state == catching && !c.requested && c.pollAt.After(s.now):
+	case c.state == catching && !c.requested && c.pollAt > s.now:
 		earlier(c.pollAt)
 	}
 	if c.state != ending {
 		earlier(c.expires)
 		earlier(c.byeAt)
 	}
-	if c.due.IsZero() || next.Before(c.due) {
+	if c.due == 0 || next < c.due {
 		c.due = s.wheel.put(c, next)
 	}
 }
 
 // look does what a connection's times call for.
 func (s *shard) look(c *Conn) {
-	if c.state == ended || s.now.Before(c.due) {
+	if c.state == ended || s.now < c.due {
 		return
 	}
-	c.due = time.Time{}
-	reached := func(t time.Time) bool { return !t.IsZero() && !s.now.Before(t) }
+	c.due = 0
+	reached := func(t moment) bool { return t != 0 && s.now >= t }
 	switch {
 	case c.state == ending:
 		if reached(c.endBy) {
@@ -87,13 +91,9 @@ func (s *shard) look(c *Conn) {
 	case reached(c.byeAt):
 		s.bye(c, ReasonDraining, c.reconnect)
 	case reached(c.expires):
-		reason := ReasonMaxAge
-		if c.expires.Equal(c.attached.Credential.Expires) {
-			reason = ReasonExpired
-		}
-		s.bye(c, reason, jitter(ageSpread))
+		s.bye(c, c.old, jitter(ageSpread))
 	default:
-		if len(c.queue.blocks) == 0 && reached(c.wrote.Add(s.store.cfg.Heartbeat)) {
+		if len(c.queue.blocks) == 0 && reached(c.wrote.after(s.store.cfg.Heartbeat)) {
 			s.ping(c)
 		}
 		s.touch(c) // a poll may be due
@@ -105,7 +105,7 @@ func (s *shard) look(c *Conn) {
 func (s *shard) ping(c *Conn) {
 	at := s.position(c)
 	c.filter = at
-	c.queue.push(block{bytes: s.store.controls.Ping(c.attached.Envelope, at), position: at})
+	s.push(c, block{bytes: s.store.controls.Ping(c.attached.envelope, at), position: at})
 }
 
 // bye ends a connection once it has taken what is queued and its goodbye, or after closeTimeout.
@@ -117,8 +117,8 @@ func (s *shard) bye(c *Conn, reason Reason, reconnect time.Duration) {
 		s.store.metrics.CatchingUp(-1)
 	}
 	c.scatter()
-	c.state, c.goodbye, c.endBy = ending, reason, s.now.Add(closeTimeout)
-	c.queue.push(block{bytes: s.store.controls.Bye(c.attached.Envelope, reason.String(), reconnect)})
+	c.state, c.goodbye, c.endBy = ending, reason, s.now.after(closeTimeout)
+	s.push(c, block{bytes: s.store.controls.Bye(c.attached.envelope, reason.String(), reconnect)})
 	s.touch(c)
 }
 
@@ -126,7 +126,7 @@ func (s *shard) bye(c *Conn, reason Reason, reconnect time.Duration) {
 func (s *shard) drain(window, spread time.Duration) {
 	s.draining, s.spread = true, spread
 	for c := range s.conns {
-		c.byeAt, c.reconnect = s.now.Add(jitter(window)), jitter(spread)
+		c.byeAt, c.reconnect = s.now.after(jitter(window)), jitter(spread)
 		s.schedule(c)
 	}
 	s.checkDrained()

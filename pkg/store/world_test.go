@@ -29,6 +29,7 @@ type world struct {
 	held     []store.Request // requests that are not answered yet
 	hold     bool
 	gaps     map[string]event.GapReason
+	known    map[string]*store.Log
 	fail     error
 	reads    int
 	overflow int
@@ -49,7 +50,7 @@ func newWorld(t *testing.T, change func(*store.Config)) *world {
 	if change != nil {
 		change(&cfg)
 	}
-	w := &world{t: t, gaps: make(map[string]event.GapReason), head: 100}
+	w := &world{t: t, gaps: make(map[string]event.GapReason), known: make(map[string]*store.Log), head: 100}
 	var err error
 	w.store, err = store.New(cfg, 1, controls{}, w, w)
 	require.NoError(t, err)
@@ -90,6 +91,16 @@ func logName(name string) event.LogName {
 	return event.LogName{Tenant: event.DefaultTenant(), Target: t}
 }
 
+// log returns a log as the store knows it.
+func (w *world) log(name string) *store.Log {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.known[name] == nil {
+		w.known[name] = &store.Log{Name: logName(name)}
+	}
+	return w.known[name]
+}
+
 // append stores an event without relaying it.
 func (w *world) append(position int, log string) {
 	w.mu.Lock()
@@ -104,7 +115,7 @@ func (w *world) publish(position int, logs ...string) {
 		w.append(position, log)
 	}
 	for _, log := range logs {
-		w.store.Dispatch(logName(log), frame{position, log, 0})
+		w.store.Dispatch(w.log(log), frame{position, log, 0})
 	}
 }
 
@@ -146,9 +157,9 @@ func (w *world) round(r store.Request) store.Round {
 	round := store.Round{Through: at(w.head), Fence: at(w.head)}
 	after := make(map[string]event.Position)
 	for _, l := range r.Logs {
-		name := l.Log.Target.ID()
+		name := l.Log.Name.Target.ID()
 		if reason := w.gaps[name]; reason != event.GapNone {
-			round.Gaps = append(round.Gaps, store.Gap{Reason: reason, Logs: []event.LogName{l.Log}})
+			round.Gaps = append(round.Gaps, store.Gap{Reason: reason, Logs: []*store.Log{l.Log}})
 			delete(w.gaps, name)
 			continue
 		}
@@ -244,15 +255,15 @@ func (w *world) attach(cursor, room int, logs ...string) *reader {
 // attachAs connects a reader with a credential.
 func (w *world) attachAs(credential store.Credential, cursor, room int, logs ...string) *reader {
 	r := &reader{w: w, room: room}
-	var names []event.LogName
+	var names []*store.Log
 	for _, log := range logs {
-		names = append(names, logName(log))
+		names = append(names, w.log(log))
 	}
 	w.mu.Lock()
 	fence := w.head
 	w.mu.Unlock()
 	r.conn = w.store.Attach(store.Attachment{
-		ID: strings.Join(logs, "+"), Credential: credential, Stream: r, Logs: names, Hello: []byte("[hello]"), Cursor: at(cursor), Fence: at(fence),
+		ID: strings.Join(logs, "+"), Credential: &credential, Stream: r, Logs: names, Hello: []byte("[hello]"), Cursor: at(cursor), Fence: at(fence),
 		OnClose: func(reason store.Reason) { r.mu.Lock(); r.reason = &reason; r.mu.Unlock() },
 	})
 	synctest.Wait()
