@@ -206,6 +206,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	})
 	a.running.add("streams", func(ctx context.Context) error { return ignoreEnded(a.api.Wait(ctx)) })
 	a.background(ctx, "administration", a.admins.Run)
+	a.background(ctx, "memory", func(ctx context.Context) { returnMemory(ctx, a.broker.Connections) })
 	a.runBroker(ctx)
 	if a.engine.ingest != nil {
 		a.background(ctx, "ingest", func(ctx context.Context) { a.engine.ingest(ctx, a.broker.Publish) })

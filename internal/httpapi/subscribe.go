@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -107,7 +108,7 @@ func (a *API) askedFor(r *http.Request) (query url.Values, topics []event.Target
 		return nil, nil, badRequest("too_many_topics", "%d topics are asked for, the most of one stream is %d", len(names), a.cfg.Topics)
 	}
 	for _, name := range names {
-		topic, err := event.Topic(name)
+		topic, err := event.Topic(strings.Clone(name)) // it stays for as long as the stream, its request does not
 		if err != nil {
 			return nil, nil, err
 		}

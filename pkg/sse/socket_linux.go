@@ -66,7 +66,9 @@ func (s *socket) writeAll(blocks [][]byte) (taken int, err error) {
 			piece, count = blocks[0], 1
 		}
 		n, err := s.write(piece)
-		s.head = s.head[min(n, head):]
+		if s.head = s.head[min(n, head):]; len(s.head) == 0 {
+			s.head = nil // thousands of sockets had one
+		}
 		taken += max(0, n-head)
 		if err != nil || n < len(piece) {
 			return taken, err
