@@ -180,8 +180,7 @@ func (e *Engine) readHead(ctx context.Context, p *partition) (event.Position, er
 	if e.isClosed() {
 		return event.Position{}, backplane.ErrClosed
 	}
-	r, err := e.read(ctx, p, invocation{function: functionHead, keys: []string{p.names.head}, args: []any{e.settings}})
-	return r.head, err
+	return p.heads.read(ctx)
 }
 
 func (e *Engine) partitionOf(tenant event.Tenant) *partition {

@@ -17,6 +17,7 @@ type partition struct {
 	number  backplane.Partition
 	names   names
 	commits commits
+	heads   heads
 	witness witness
 	trouble seldom // with the relay
 	refusal seldom // of events
@@ -50,6 +51,7 @@ const (
 func newPartition(e *Engine, number backplane.Partition) *partition {
 	p := &partition{engine: e, number: number, names: namesOf(e.config.Prefix, number), channels: make(map[string]*channel)}
 	p.commits = commits{partition: p, lane: newLane()}
+	p.heads = heads{partition: p}
 	return p
 }
 
