@@ -199,11 +199,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	}
 	a.running.add("backplane", func(context.Context) error { return a.engine.close() })
 	a.running.add("authentication", func(context.Context) error { a.gate.close(); return nil })
-	a.background(ctx, "sockets", func(ctx context.Context) {
-		if err := a.api.Run(ctx); err != nil {
-			a.failed <- err
-		}
-	})
+	a.background(ctx, "sockets", func(ctx context.Context) { a.failWith(a.api.Run(ctx)) })
 	a.running.add("streams", func(ctx context.Context) error { return ignoreEnded(a.api.Wait(ctx)) })
 	a.background(ctx, "administration", a.admins.Run)
 	a.background(ctx, "memory", func(ctx context.Context) { returnMemory(ctx, a.broker.Connections) })
@@ -234,11 +230,14 @@ func (a *App) warn() {
 
 // runBroker runs the broker until the lifecycle ends it.
 func (a *App) runBroker(ctx context.Context) {
-	a.background(ctx, "broker", func(ctx context.Context) {
-		if err := a.broker.Run(ctx); err != nil {
-			a.failed <- err
-		}
-	})
+	a.background(ctx, "broker", func(ctx context.Context) { a.failWith(a.broker.Run(ctx)) })
+}
+
+// failWith ends the node with the error of a part, if there is one.
+func (a *App) failWith(err error) {
+	if err != nil {
+		a.failed <- err
+	}
 }
 
 // background does something until the lifecycle ends it.

@@ -3,6 +3,7 @@ package sse_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,8 +20,11 @@ import (
 
 // kinds are the two ways in which sockets are owned: each has to pass the same tests.
 var kinds = map[string]func(net.Conn) net.Conn{
-	"poller":     func(conn net.Conn) net.Conn { return conn },
-	"goroutines": func(conn net.Conn) net.Conn { return struct{ halfCloser }{conn.(halfCloser)} }, // it shows no descriptor
+	"poller": func(conn net.Conn) net.Conn { return conn },
+	"goroutines": func(conn net.Conn) net.Conn { // it shows no descriptor
+		half, _ := conn.(halfCloser)
+		return struct{ halfCloser }{half}
+	},
 }
 
 type halfCloser interface {
@@ -108,8 +112,7 @@ func (p *plant) open(t *testing.T) *taken {
 func (s *taken) start() { s.Start(s.owner, func(err error) { s.ended <- err }) }
 
 // drown writes all that the socket takes until the stream is gone, and returns why.
-func (s *taken) drown(t *testing.T) error {
-	t.Helper()
+func (s *taken) drown() error {
 	block := make([]byte, 32<<10)
 	for {
 		n, err := s.Write([][]byte{block})
@@ -121,7 +124,7 @@ func (s *taken) drown(t *testing.T) error {
 		case err := <-s.gone:
 			return err
 		case <-time.After(patience):
-			require.FailNow(t, "the stream is neither writable nor gone")
+			return errors.New("the stream is neither writable nor gone")
 		}
 	}
 }
@@ -129,6 +132,7 @@ func (s *taken) drown(t *testing.T) error {
 func TestSocketsDeliverEverythingInOrder(t *testing.T) {
 	t.Parallel()
 	eachKind(t, sse.DefaultConfig(), func(t *testing.T, p *plant) {
+		t.Helper()
 		s := p.take(t, http.Header{"X-Some": {"thing"}})
 		first := []byte("data: before the start\n\n")
 		n, err := s.Write([][]byte{first})
@@ -171,6 +175,7 @@ func TestSocketsDeliverEverythingInOrder(t *testing.T) {
 func TestSocketsTellThatAReaderHungUp(t *testing.T) {
 	t.Parallel()
 	eachKind(t, sse.DefaultConfig(), func(t *testing.T, p *plant) {
+		t.Helper()
 		s := p.open(t)
 		require.NoError(t, s.reader.Close())
 		require.ErrorIs(t, within(t, s.gone, "Gone"), sse.ErrHungUp)
@@ -188,6 +193,7 @@ func TestSocketsTellThatAReaderHungUp(t *testing.T) {
 func TestSocketsTellAHangUpBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	eachKind(t, sse.DefaultConfig(), func(t *testing.T, p *plant) {
+		t.Helper()
 		s := p.take(t, nil)
 		require.NoError(t, s.reader.Close())
 		s.start()
@@ -200,6 +206,7 @@ func TestSocketsTellAHangUpBeforeTheStart(t *testing.T) {
 func TestSocketsEndAStreamThatWasNeverWritten(t *testing.T) {
 	t.Parallel()
 	eachKind(t, sse.DefaultConfig(), func(t *testing.T, p *plant) {
+		t.Helper()
 		s := p.take(t, nil)
 		s.Close()
 		_, err := s.Write([][]byte{[]byte("data: late\n\n")})
@@ -218,6 +225,7 @@ func TestSocketsWaitForTheReaderToHangUp(t *testing.T) {
 	t.Parallel()
 	cfg := sse.Config{WriteTimeout: time.Minute, CloseTimeout: 300 * time.Millisecond}
 	eachKind(t, cfg, func(t *testing.T, p *plant) {
+		t.Helper()
 		s := p.open(t)
 		began := time.Now()
 		_, err := s.reader.Write([]byte("unread input would reset the connection"))
@@ -238,8 +246,9 @@ func TestSocketsEndAReaderThatStalls(t *testing.T) {
 	t.Parallel()
 	cfg := sse.Config{WriteTimeout: time.Second, CloseTimeout: 100 * time.Millisecond}
 	eachKind(t, cfg, func(t *testing.T, p *plant) {
+		t.Helper()
 		s := p.open(t)
-		require.ErrorIs(t, s.drown(t), sse.ErrStalled)
+		require.ErrorIs(t, s.drown(), sse.ErrStalled)
 		s.Close()
 		require.ErrorIs(t, within(t, s.ended, "ended"), os.ErrDeadlineExceeded)
 	})
@@ -249,10 +258,11 @@ func TestSocketsKeepAReaderThatIsSlow(t *testing.T) {
 	t.Parallel()
 	cfg := sse.Config{WriteTimeout: 2 * time.Second, CloseTimeout: 50 * time.Millisecond}
 	eachKind(t, cfg, func(t *testing.T, p *plant) {
+		t.Helper()
 		s := p.open(t)
 		require.NoError(t, s.reader.SetDeadline(time.Now().Add(3*patience)))
 		gone := make(chan error, 1)
-		go func() { gone <- s.drown(t) }() // joined below
+		go func() { gone <- s.drown() }() // joined below
 		tick := time.NewTicker(cfg.WriteTimeout / 20)
 		defer tick.Stop()
 		for range 60 {
@@ -271,6 +281,7 @@ func TestSocketsKeepAReaderThatIsSilent(t *testing.T) {
 	t.Parallel()
 	cfg := sse.Config{WriteTimeout: 50 * time.Millisecond, CloseTimeout: 50 * time.Millisecond}
 	eachKind(t, cfg, func(t *testing.T, p *plant) {
+		t.Helper()
 		s := p.open(t)
 		idle := time.NewTimer(6 * cfg.WriteTimeout)
 		<-idle.C
@@ -283,6 +294,7 @@ func TestSocketsKeepAReaderThatIsSilent(t *testing.T) {
 func TestSocketsDiscardInputUpToALimit(t *testing.T) {
 	t.Parallel()
 	eachKind(t, sse.DefaultConfig(), func(t *testing.T, p *plant) {
+		t.Helper()
 		s := p.open(t)
 		for range 8 {
 			_, err := s.reader.Write(make([]byte, 512))
@@ -304,6 +316,7 @@ func TestSocketsDiscardInputUpToALimit(t *testing.T) {
 func TestTheEndOfRunBreaksStreamsOff(t *testing.T) {
 	t.Parallel()
 	eachKind(t, sse.Config{WriteTimeout: time.Minute, CloseTimeout: 10 * time.Second}, func(t *testing.T, p *plant) {
+		t.Helper()
 		open, closing := p.open(t), p.open(t)
 		closing.Close()
 		p.stop()
@@ -318,6 +331,7 @@ func TestTheEndOfRunBreaksStreamsOff(t *testing.T) {
 func TestSocketsThatComeAndGoAreNotTakenForEachOther(t *testing.T) {
 	t.Parallel()
 	eachKind(t, sse.DefaultConfig(), func(t *testing.T, p *plant) {
+		t.Helper()
 		var all sync.WaitGroup
 		for worker := range 8 {
 			all.Go(func() { // joined below
@@ -388,8 +402,7 @@ func (p *plant) pair(t *testing.T) (server, reader net.Conn) {
 	}
 	defer func() { _ = l.Close() }()
 	go func() { // ends with the listener
-		conn, err := l.Accept()
-		if err == nil {
+		if conn, failed := l.Accept(); failed == nil {
 			accepted <- conn
 		}
 	}()

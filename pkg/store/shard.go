@@ -115,9 +115,11 @@ func (s *shard) batch(messages []message) {
 			s.fanOut(m)
 		}
 	}
-	for i := 0; i < len(s.dirty); i++ { // flushing may add some
-		s.dirty[i].dirty = false
-		s.flush(s.dirty[i])
+	for i := 0; i < len(s.dirty); { // flushing may add some
+		c := s.dirty[i]
+		i++
+		c.dirty = false
+		s.flush(c)
 	}
 	clear(s.dirty)
 	s.dirty = s.dirty[:0]
@@ -159,8 +161,8 @@ func (s *shard) attach(c *Conn, a *Attachment) {
 		if len(readers) == 0 {
 			log.route(s.number, true)
 		}
-		c.places[place] = int32(len(readers))                     //nolint:gosec // as many as there are connections
-		s.readers[log] = append(readers, reader{c, int32(place)}) //nolint:gosec // a connection has few logs
+		c.places[place] = int32(len(readers)) //nolint:gosec // as many as there are connections
+		s.readers[log] = append(readers, reader{c, int32(place)})
 	}
 	c.opened, c.wrote = s.now, s.now
 	if age := s.store.cfg.MaxAge; age > 0 {

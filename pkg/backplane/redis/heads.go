@@ -63,8 +63,8 @@ func (h *heads) work() {
 	ctx, cancel := e.alive(context.Background())
 	defer cancel()
 	for call := h.begin(); call != nil; call = h.begin() {
-		reply, err := e.read(ctx, h.partition, invocation{function: functionHead, keys: []string{h.partition.names.head}, args: []any{e.settings}})
-		call.head, call.err = reply.head, err
+		r, err := e.read(ctx, h.partition, invocation{function: functionHead, keys: []string{h.partition.names.head}, args: []any{e.settings}})
+		call.head, call.err = r.head, err
 		close(call.done)
 	}
 }
