@@ -38,6 +38,17 @@ test: setup ## Run all tests: unit, contract suites, integration, a real browser
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m -skip '$(HARM)' ./integration/...
 	go test -timeout 15m -parallel 3 -run '$(HARM)' ./integration
 
+# Linux has a faster way of its own; the tag chooses the one of all other systems.
+.PHONY: test-portable
+test-portable: setup ## Run the tests of streams, and those that do harm, as on systems other than Linux
+	CGO_ENABLED=1 GOFLAGS=-tags=portable go test -race -shuffle=on -timeout 15m ./pkg/sse ./internal/httpapi ./internal/app
+	GOFLAGS=-tags=portable go test -timeout 15m -parallel 3 -run '$(HARM)' ./integration
+
+.PHONY: cross
+cross: ## Build for macOS and Windows
+	GOOS=darwin GOARCH=arm64 go build ./...
+	GOOS=windows GOARCH=amd64 go build ./...
+
 # What they say of PUSHSTREAM_TEST_... is in integration/faults_schedule_test.go.
 .PHONY: chaos
 chaos: setup ## Harm a deployment at random: SECONDS=60, SEED=, SCHEDULE=, REPORT=folder
