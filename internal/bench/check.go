@@ -69,9 +69,8 @@ func checkStream(ctx context.Context, c *client.Client, topic string) error {
 	if err != nil {
 		return err
 	}
-	for range stream.Events() { //nolint:revive // it ends with ctx, and Err says why
+	for _, err = range stream.Events() { // it ends with ctx, or for good
 	}
-	err = stream.Err()
 	switch _ = stream.Close(); { //nolint:errcheck // it returns none
 	case errors.Is(err, errOpened):
 		return nil

@@ -66,18 +66,18 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate returns all faults, each with the name of its field.
+// Validate returns all faults, each with the name of its field, as the command's flags are called.
 func (c Config) Validate() error {
 	var faults []error
 	if len(c.URLs) == 0 {
-		faults = append(faults, errors.New("URLs: there is none"))
+		faults = append(faults, errors.New("url: there is none"))
 	}
 	for _, n := range []struct {
 		name            string
 		is, least, most int
 	}{
-		{"Readers", c.Readers, 1, maxReaders}, {"Connecting", c.Connecting, 1, maxReaders}, {"Targets", c.Targets, 1, maxTargets},
-		{"Publishers", c.Publishers, 1, maxPublishers}, {"Size", c.Size, minSize, maxSize}, {"Batch", c.Batch, 1, maxBatch},
+		{"readers", c.Readers, 1, maxReaders}, {"connecting", c.Connecting, 1, maxReaders}, {"targets", c.Targets, 1, maxTargets},
+		{"publishers", c.Publishers, 1, maxPublishers}, {"size", c.Size, minSize, maxSize}, {"batch", c.Batch, 1, maxBatch},
 	} {
 		if n.is < n.least || n.is > n.most {
 			faults = append(faults, fmt.Errorf("%s: %d is not %d to %d", n.name, n.is, n.least, n.most))
@@ -86,16 +86,16 @@ func (c Config) Validate() error {
 	for _, d := range []struct {
 		name      string
 		is, least time.Duration
-	}{{"Warmup", c.Warmup, 0}, {"Duration", c.Duration, time.Millisecond}, {"Settle", c.Settle, 0}} {
+	}{{"warmup", c.Warmup, 0}, {"duration", c.Duration, time.Millisecond}, {"settle", c.Settle, 0}} {
 		if d.is < d.least || d.is > maxTime {
 			faults = append(faults, fmt.Errorf("%s: %v is not %v to %v", d.name, d.is, d.least, maxTime))
 		}
 	}
 	if math.IsNaN(c.Rate) || c.Rate < 0 || c.Rate > maxRate {
-		faults = append(faults, fmt.Errorf("Rate: %v is not 0 to %v", c.Rate, maxRate))
+		faults = append(faults, fmt.Errorf("rate: %v is not 0 to %v", c.Rate, maxRate))
 	}
 	if _, err := event.Topic(c.Topic); err != nil || len(c.Topic) > 100 {
-		faults = append(faults, fmt.Errorf("Topic: %s is no name of at most 100 bytes", event.Quote(c.Topic)))
+		faults = append(faults, fmt.Errorf("topic: %s is no name of at most 100 bytes", event.Quote(c.Topic)))
 	}
 	return errors.Join(faults...)
 }

@@ -24,11 +24,12 @@ func (r Report) WriteTable(w io.Writer) error {
 		_, _ = fmt.Fprintln(table, strings.Join(cells, "\t")+"\t") //nolint:errcheck // a Builder takes everything
 	}
 	row("", "count", "a second", "p50", "p99", "p99.9", "max")
-	for _, s := range []struct {
+	for _, named := range []struct {
 		name string
-		Series
+		of   Series
 	}{{"connects", r.Connects}, {"acknowledged", r.Acknowledged}, {"deliveries", r.Deliveries}} {
-		row(s.name, strconv.FormatUint(s.Count, 10), number(s.PerSecond), number(s.P50)+" ms", number(s.P99)+" ms", number(s.P999)+" ms", number(s.Max)+" ms")
+		s := named.of
+		row(named.name, strconv.FormatUint(s.Count, 10), number(s.PerSecond), number(s.P50)+" ms", number(s.P99)+" ms", number(s.P999)+" ms", number(s.Max)+" ms")
 	}
 	_ = table.Flush() //nolint:errcheck // a Builder takes everything
 	text.WriteString("\n")

@@ -12,7 +12,7 @@ import (
 const (
 	plotWidth, plotHeight = 860, 420
 	plotLeft, plotTop     = 80, 60
-	plotRight, plotBottom = 30, 60
+	plotRight, plotBottom = 50, 40
 	areaWidth             = plotWidth - plotLeft - plotRight
 	areaHeight            = plotHeight - plotTop - plotBottom
 )
@@ -51,14 +51,14 @@ func (r Report) WriteSVG(w io.Writer) error {
 	p.grid()
 	for i, s := range []struct {
 		class, name string
-		Series
+		of          Series
 	}{{"a", "deliveries", r.Deliveries}, {"b", "acknowledged", r.Acknowledged}} {
 		x := float64(plotLeft + i*130)
 		fmt.Fprintf(&p.Builder, "<path class=\"%s\" d=\"M%.1f 42h20\"/>\n", s.class, x)
 		p.text("label", x+26, 46, "start", s.name)
-		p.curve(s.class, s.histogram)
+		p.curve(s.class, s.of.histogram)
 	}
-	p.WriteString("</svg>\n")
+	fmt.Fprintln(&p.Builder, "</svg>")
 	if _, err := io.WriteString(w, p.String()); err != nil {
 		return fmt.Errorf("write plot: %w", err)
 	}
@@ -136,5 +136,5 @@ func (p *plot) curve(class string, h *histogram) {
 		share := 1 - math.Pow(10, -last*float64(i)/dots)
 		fmt.Fprintf(&p.Builder, "%.1f %.1f ", p.x(share), p.y(h.quantile(share)))
 	}
-	p.WriteString("\"/>\n")
+	fmt.Fprintln(&p.Builder, `"/>`)
 }

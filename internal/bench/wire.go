@@ -116,21 +116,20 @@ func (w *wire) feed(b []byte, block func() error) error {
 
 // line cuts a line off. Where its end has not come, it keeps what there is. The line counts until the next call.
 func (w *wire) line(b []byte) (line, behind []byte, err error) {
-	end := bytes.IndexByte(b, '\n')
-	if end < 0 {
+	line, behind, found := bytes.Cut(b, []byte("\n"))
+	if !found {
 		if w.rest = append(w.rest, b...); len(w.rest) > maxLine {
 			return nil, nil, fmt.Errorf("a line has over %d bytes", maxLine)
 		}
 		return nil, nil, nil
 	}
-	line = b[:end]
 	if len(w.rest) > 0 {
 		line = append(w.rest, line...)
 		if w.rest = line[:0]; cap(line) > keepLine {
 			w.rest = nil
 		}
 	}
-	return bytes.TrimSuffix(line, []byte("\r")), b[end+1:], nil
+	return bytes.TrimSuffix(line, []byte("\r")), behind, nil
 }
 
 // head takes one line of the head.
@@ -181,7 +180,7 @@ func (w *wire) header(line []byte) error {
 		w.chunked = string(value) == "chunked"
 	case "retry-after":
 		if seconds, err := strconv.ParseUint(string(value), 10, 16); err == nil {
-			w.after = time.Duration(seconds) * time.Second //nolint:gosec // 16 bits
+			w.after = time.Duration(seconds) * time.Second
 		}
 	}
 	return nil
@@ -254,7 +253,7 @@ func (w *wire) field(line []byte) {
 		w.data(value)
 	case "retry":
 		if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil {
-			w.retry = time.Duration(ms) * time.Millisecond //nolint:gosec // 31 bits
+			w.retry = time.Duration(ms) * time.Millisecond
 		}
 	}
 }
