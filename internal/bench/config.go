@@ -76,8 +76,12 @@ func (c Config) Validate() error {
 		name            string
 		is, least, most int
 	}{
-		{"readers", c.Readers, 1, maxReaders}, {"connecting", c.Connecting, 1, maxReaders}, {"targets", c.Targets, 1, maxTargets},
-		{"publishers", c.Publishers, 1, maxPublishers}, {"size", c.Size, minSize, maxSize}, {"batch", c.Batch, 1, maxBatch},
+		{"readers", c.Readers, 1, maxReaders},
+		{"connecting", c.Connecting, 1, maxReaders},
+		{"targets", c.Targets, 1, maxTargets},
+		{"publishers", c.Publishers, 1, maxPublishers},
+		{"size", c.Size, minSize, maxSize},
+		{"batch", c.Batch, 1, maxBatch},
 	} {
 		if n.is < n.least || n.is > n.most {
 			faults = append(faults, fmt.Errorf("%s: %d is not %d to %d", n.name, n.is, n.least, n.most))

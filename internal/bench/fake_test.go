@@ -24,8 +24,7 @@ type fake struct {
 	mu      sync.Mutex
 	readers map[string][]chan string // by target
 	last    int
-	refuse  http.HandlerFunc // answers publishes that are stored
-	greet   string           // what a reader is told before it is live
+	refuse  http.HandlerFunc // answers publishes instead; nil stores them
 }
 
 func (f *fake) start(t *testing.T) bench.Config {
@@ -34,7 +33,8 @@ func (f *fake) start(t *testing.T) bench.Config {
 	s := httptest.NewServer(f)
 	t.Cleanup(s.Close)
 	cfg := short(s.URL)
-	cfg.Readers, cfg.Targets, cfg.Warmup, cfg.Settle = 4, 2, 0, 300*time.Millisecond
+	cfg.Readers, cfg.Targets, cfg.Warmup, cfg.Settle = 4, 2, 0, 100*time.Millisecond
+	cfg.Duration = 200 * time.Millisecond
 	return cfg
 }
 
@@ -57,9 +57,6 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		} else {
 			_, _ = fmt.Fprintf(w, "id: 0\nevent: pushstream.%s\ndata: {\"heartbeat_ms\":15000}\n\n", name)
 		}
-	}
-	if !envelope {
-		_, _ = io.WriteString(w, f.greet)
 	}
 	for {
 		_ = http.NewResponseController(w).Flush()
@@ -105,19 +102,27 @@ func (f *fake) publish(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestHarmIsFound(t *testing.T) {
+	t.Parallel()
 	const gap = "id: 0\nevent: pushstream.gap\ndata: {\"targets\":[%s],\"reason\":\"trimmed\"}\n\n"
-	kept := ""
+	kept := "" // of the test that swaps
 	for name, c := range map[string]struct {
-		harm  func(number int, block string) string
-		greet string
-		want  string // lost, doubled, out of order, skipped in gaps
-		err   string
+		harm func(number int, block string) string
+		want string // lost, doubled, out of order, skipped in gaps
+		err  string
 	}{
-		"nothing": {func(_ int, block string) string { return block }, "", "0 0 0 0", ""},
+		"nothing": {func(_ int, block string) string { return block }, "0 0 0 0", ""},
 		"drops and doubles": {func(number int, block string) string {
-			return strings.Repeat(block, map[int]int{3: 0, 5: 2, 6: 3}[number]|map[bool]int{true: 1}[number < 3 || number == 4 || number > 6])
-		}, "", "1 3 0 0", "1 deliveries of acknowledged events are lost"},
-		"drops all": {func(int, string) string { return "" }, "", "", "are lost"},
+			switch number {
+			case 3:
+				return ""
+			case 5:
+				return strings.Repeat(block, 2)
+			case 6:
+				return strings.Repeat(block, 3)
+			}
+			return block
+		}, "1 3 0 0", "1 deliveries of acknowledged events are lost"},
+		"drops all": {func(int, string) string { return "" }, "", "are lost"},
 		"swaps": {func(number int, block string) string {
 			switch number {
 			case 3:
@@ -127,22 +132,23 @@ func TestHarmIsFound(t *testing.T) {
 				return block + kept
 			}
 			return block
-		}, "", "0 0 1 0", "1 deliveries were out of order"},
+		}, "0 0 1 0", "1 deliveries were out of order"},
 		"a gap of others": {func(number int, block string) string {
 			if number == 3 {
 				return fmt.Sprintf(gap, `"all"`)
 			}
 			return block
-		}, "", "1 0 0 0", "lost"},
+		}, "1 0 0 0", "lost"},
 		"ends for good": {func(number int, block string) string {
 			if number == 3 {
 				return "event: pushstream.bye\ndata: {\"reason\":\"revoked\"}\n\n"
 			}
 			return block
-		}, "", "0 0 0 0", "1 readers were told not to come back: the server ended the stream for good: revoked"},
+		}, "0 0 0 0", "1 readers were told not to come back: the server ended the stream for good: revoked"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := (&fake{harm: c.harm, greet: c.greet}).start(t)
+			t.Parallel()
+			cfg := (&fake{harm: c.harm}).start(t)
 			r, err := bench.Run(t.Context(), cfg)
 			require.NoError(t, err)
 			if c.want != "" {
@@ -159,6 +165,7 @@ func TestHarmIsFound(t *testing.T) {
 
 // What a gap tells of was not lost silently.
 func TestAGapIsNoLoss(t *testing.T) {
+	t.Parallel()
 	f := &fake{}
 	f.harm = func(number int, block string) string {
 		if number != 3 {
@@ -180,6 +187,7 @@ func TestAGapIsNoLoss(t *testing.T) {
 }
 
 func TestPublishesThatAreRefused(t *testing.T) {
+	t.Parallel()
 	refuse := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 	}

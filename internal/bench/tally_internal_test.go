@@ -12,7 +12,7 @@ import (
 func TestTallyKnowsWhatASetKnows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		arrivals := rapid.SliceOf(rapid.Uint64Range(0, 30)).Draw(t, "arrivals")
-		var tally tally
+		var had tally
 		came := map[uint64]bool{}
 		var highest uint64
 		for _, n := range arrivals {
@@ -23,7 +23,7 @@ func TestTallyKnowsWhatASetKnows(t *testing.T) {
 			case n < highest:
 				want = late
 			}
-			require.Equal(t, want, tally.take(n))
+			require.Equal(t, want, had.take(n))
 			came[n], highest = true, max(highest, n)
 		}
 		all := sent{end: 31}
@@ -36,25 +36,25 @@ func TestTallyKnowsWhatASetKnows(t *testing.T) {
 				missing++
 			}
 		}
-		lost, told := tally.missing(all)
+		lost, told := had.missing(all)
 		require.Equal(t, missing, lost)
 		require.Zero(t, told)
 	})
 }
 
 func TestWhatAGapSaysIsNotLost(t *testing.T) {
-	var tally tally
-	tally.take(0)
-	tally.take(2)
-	tally.told() // 1 is in it
-	tally.take(5)
-	tally.take(7)
-	lost, told := tally.missing(sent{end: 9})
+	var had tally
+	had.take(0)
+	had.take(2)
+	had.told() // 1 is in it
+	had.take(5)
+	had.take(7)
+	lost, told := had.missing(sent{end: 9})
 	require.Equal(t, uint64(2), lost, "6 and 8: no gap was told since 5 came")
 	require.Equal(t, uint64(3), told, "1, 3 and 4")
-	tally.take(3)
-	tally.told()
-	lost, told = tally.missing(sent{end: 9})
+	had.take(3)
+	had.told()
+	lost, told = had.missing(sent{end: 9})
 	require.Zero(t, lost)
 	require.Equal(t, uint64(4), told)
 }

@@ -128,16 +128,16 @@ func TestABlockThatIsCutOffDoesNotCount(t *testing.T) {
 
 func TestAnswersThatAreNoStream(t *testing.T) {
 	for answer, want := range map[string]string{
-		"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\n\r\n":       "status 503",
-		"HTTP/1.1 204 No Content\r\n\r\n":                                  "status 204",
-		"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>":         "no event stream",
-		"HTTP/1.1 200 OK\r\n\r\n":                                          "no event stream",
-		streamHead + "Content-Encoding: gzip\r\n\r\n":                      "compressed",
-		"SSH-2.0-OpenSSH\r\n":                                              "does not speak HTTP/1.1",
-		"\r\n":                                                             "does not speak HTTP/1.1",
-		streamHead + "Transfer-Encoding: chunked\r\n\r\n2\r\nabc":           "not as long as it says",
-		streamHead + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n":            "not as long as it says",
-		streamHead + "\r\ndata: " + strings.Repeat("x", maxLine):           "a line has over",
+		"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\n\r\n":         "status 503",
+		"HTTP/1.1 204 No Content\r\n\r\n":                                    "status 204",
+		"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>":           "no event stream",
+		"HTTP/1.1 200 OK\r\n\r\n":                                            "no event stream",
+		streamHead + "Content-Encoding: gzip\r\n\r\n":                        "compressed",
+		"SSH-2.0-OpenSSH\r\n":                                                "does not speak HTTP/1.1",
+		"\r\n":                                                               "does not speak HTTP/1.1",
+		streamHead + "Transfer-Encoding: chunked\r\n\r\n2\r\nabc":            "not as long as it says",
+		streamHead + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n":             "not as long as it says",
+		streamHead + "\r\ndata: " + strings.Repeat("x", maxLine):             "a line has over",
 		streamHead + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\n": "not as long as it says",
 	} {
 		var w wire
