@@ -27,6 +27,7 @@ type benchmark struct {
 	publishToken string
 	publishFile  string
 	format, plot string
+	caFile       string
 }
 
 // bench puts load on a deployment and tells how it bears that.
@@ -70,6 +71,7 @@ reached. Ctrl-C ends it early, with a report; what goes wrong then counts as wel
 	f.IntVar(&o.cfg.Connecting, "connecting", o.cfg.Connecting, "connections on their way at a time")
 	f.StringVar(&o.cfg.Topic, "topic", o.cfg.Topic, "how the `names` of the topics begin")
 	f.BoolVar(&o.cfg.Goroutines, "goroutines", false, "a goroutine for each reader, as with https and on other systems than Linux")
+	f.StringVar(&o.caFile, "ca-file", "", "`file` with the certificates (PEM) of the authorities to believe in place of the system's")
 	f.StringVar(&o.format, "format", "table", "table or json")
 	f.StringVar(&o.plot, "plot", "", "`file` for a plot of latencies, as SVG")
 	return c
@@ -121,6 +123,12 @@ func (o *benchmark) configure(p program) error {
 	}
 	if _, err := client.New(settings); err != nil { // it has connected to nothing
 		return fmt.Errorf("--url: %w", err)
+	}
+	if o.caFile != "" {
+		var err error
+		if o.cfg.RootCAs, err = authorities(o.caFile); err != nil {
+			return err
+		}
 	}
 	o.cfg.URLs, o.cfg.Credential = settings.URLs, settings.Credential
 	if o.publishToken == "" && o.publishFile == "" {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -29,22 +30,21 @@ func check(ctx context.Context, cfg Config, topic string) error {
 }
 
 func checkURL(ctx context.Context, cfg Config, u, topic string) error {
-	settings := client.DefaultConfig()
-	settings.URLs, settings.Credential, settings.Attempts = []string{u}, cfg.Credential, 3
-	c, err := client.New(settings)
+	c, closed, err := cfg.client(func(settings *client.Config) { settings.URLs = []string{u} })
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer closed()
 	if err = checkStream(ctx, c, topic); err != nil {
 		return fmt.Errorf("read %s: %w", topic, err)
 	}
-	settings.Credential = cfg.publishCredential()
-	p, err := client.New(settings)
+	p, closed, err := cfg.client(func(settings *client.Config) {
+		settings.URLs, settings.Credential, settings.Attempts = []string{u}, cfg.publishCredential(), 3
+	})
 	if err != nil {
 		return err
 	}
-	defer p.Close()
+	defer closed()
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, errLate)
 	defer cancel()
 	_, err = p.Publish(ctx, client.Publication{Targets: []string{"topic:" + topic}, Type: eventType, LiveOnly: true})
@@ -63,6 +63,9 @@ func checkStream(ctx context.Context, c *client.Client, topic string) error {
 			cancel(errOpened)
 		case client.PhaseWaiting:
 			last = s.Err
+			if _, certificate := errors.AsType[*tls.CertificateVerificationError](s.Err); certificate {
+				cancel(s.Err) // it will not be better by waiting
+			}
 		case client.PhaseLive:
 		}
 	}})
@@ -78,12 +81,4 @@ func checkStream(ctx context.Context, c *client.Client, topic string) error {
 		return last
 	}
 	return err
-}
-
-// publishCredential returns what publishes are authorised by.
-func (c Config) publishCredential() client.CredentialFunc {
-	if c.PublishCredential != nil {
-		return c.PublishCredential
-	}
-	return c.Credential
 }

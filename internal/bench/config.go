@@ -1,9 +1,12 @@
 package bench
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"time"
 
 	"github.com/pushstream/pushstream/pkg/client"
@@ -52,6 +55,8 @@ type Config struct {
 	Duration time.Duration
 	// Settle is how long is waited, when all is published, for what has not come, up to 168h; default 30s.
 	Settle time.Duration
+	// RootCAs are the authorities that certificates are believed of; nil, the default, are the system's.
+	RootCAs *x509.CertPool
 	// Goroutines gives each reader a goroutine, as where there is TLS or no Linux; default false.
 	Goroutines bool
 	// Progress is called about once a second, by the goroutine of Run; nil, the default, is nobody.
@@ -102,6 +107,24 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("topic: %s is no name of at most 100 bytes", event.Quote(c.Topic)))
 	}
 	return errors.Join(faults...)
+}
+
+// publishCredential returns what publishes are authorised by.
+func (c Config) publishCredential() client.CredentialFunc {
+	if c.PublishCredential != nil {
+		return c.PublishCredential
+	}
+	return c.Credential
+}
+
+// client returns a client as pkg/client has it by default, for some URLs, but for what change changes, and what closes it.
+func (c Config) client(change func(*client.Config)) (made *client.Client, closed func(), err error) {
+	cfg := client.DefaultConfig()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.RootCAs}, ForceAttemptHTTP2: true}
+	cfg.URLs, cfg.Credential, cfg.HTTPClient = c.URLs, c.Credential, &http.Client{Transport: transport}
+	change(&cfg)
+	made, err = client.New(cfg)
+	return made, transport.CloseIdleConnections, err
 }
 
 // Progress is how far a run has come.

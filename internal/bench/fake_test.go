@@ -1,9 +1,11 @@
 package bench_test
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -19,7 +21,8 @@ import (
 
 // fake is a server that sends events on as harm says: from the number of an event, and its block, what one of the readers gets.
 type fake struct {
-	harm func(number int, block string) string
+	harm   func(number int, block string) string
+	secure bool // speaks TLS
 
 	mu      sync.Mutex
 	readers map[string][]chan string // by target
@@ -30,9 +33,19 @@ type fake struct {
 func (f *fake) start(t *testing.T) bench.Config {
 	t.Helper()
 	f.readers = make(map[string][]chan string)
-	s := httptest.NewServer(f)
+	s := httptest.NewUnstartedServer(f)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if f.secure {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
 	t.Cleanup(s.Close)
 	cfg := short(s.URL)
+	if f.secure {
+		cfg.RootCAs = x509.NewCertPool()
+		cfg.RootCAs.AddCert(s.Certificate())
+	}
 	cfg.Readers, cfg.Targets, cfg.Warmup, cfg.Settle = 4, 2, 0, 100*time.Millisecond
 	cfg.Duration = 200 * time.Millisecond
 	return cfg
@@ -184,6 +197,22 @@ func TestAGapIsNoLoss(t *testing.T) {
 	require.Equal(t, 1, r.Gaps)
 	require.Equal(t, uint64(1), r.Skipped)
 	require.Zero(t, r.Lost)
+}
+
+// With TLS the stream comes in chunks, and each reader has a goroutine.
+func TestOverTLS(t *testing.T) {
+	t.Parallel()
+	f := &fake{secure: true, harm: func(_ int, block string) string { return block }}
+	cfg := f.start(t)
+	r, err := bench.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	require.Equal(t, 4, r.Connected)
+	require.Equal(t, r.Published*2, r.Delivered)
+
+	cfg.RootCAs = nil
+	_, err = bench.Run(t.Context(), cfg)
+	require.ErrorContains(t, err, "certificate")
 }
 
 func TestPublishesThatAreRefused(t *testing.T) {

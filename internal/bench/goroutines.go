@@ -94,7 +94,7 @@ func (s *shard) ask(ctx context.Context, r *reader) (net.Conn, error) {
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := e.dial(ctx)
+	conn, err := s.dial(ctx, e)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
@@ -113,20 +113,17 @@ func (s *shard) ask(ctx context.Context, r *reader) (net.Conn, error) {
 	return conn, nil
 }
 
-func (e endpoint) dial(ctx context.Context) (net.Conn, error) {
+func (s *shard) dial(ctx context.Context, e endpoint) (net.Conn, error) {
 	if !e.secure {
 		return new(net.Dialer).DialContext(ctx, "tcp", e.address)
 	}
-	return (&tls.Dialer{Config: &tls.Config{ServerName: e.name, NextProtos: []string{"http/1.1"}}}).DialContext(ctx, "tcp", e.address)
+	return (&tls.Dialer{Config: &tls.Config{ServerName: e.name, RootCAs: s.roots, NextProtos: []string{"http/1.1"}}}).DialContext(ctx, "tcp", e.address)
 }
 
 // arrived takes what was read, and says how long to wait for more.
 func (s *shard) arrived(conn net.Conn, r *reader, b []byte, failed error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.phase == phaseEnded {
-		return errFinal
-	}
 	if err := s.feed(r, b); err != nil {
 		return err
 	}

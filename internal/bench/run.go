@@ -40,6 +40,7 @@ type run struct {
 	shards     []*shard
 	lanes      []*lane
 	publishers []*publisher
+	closing    []func()      // of the publishers' connections
 	told       time.Duration // when progress was last told
 
 	plan        plan
@@ -118,7 +119,7 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) addShards(topics []string, where []endpoint, token string) {
 	n := min(max(runtime.GOMAXPROCS(0)/2, 1), maxShards, r.cfg.Readers)
 	for range n {
-		s := &shard{clock: r.clock, topics: topics, endpoints: where, token: token, bound: max(r.cfg.Connecting/n, 1)}
+		s := &shard{clock: r.clock, topics: topics, endpoints: where, token: token, roots: r.cfg.RootCAs, bound: max(r.cfg.Connecting/n, 1)}
 		s.onBlock = s.block
 		s.seen.whys = make(map[string]int)
 		r.shards = append(r.shards, s)
@@ -137,16 +138,17 @@ func (r *run) addShards(topics []string, where []endpoint, token string) {
 func (r *run) addPublishers() error {
 	n := min(r.cfg.Publishers, len(r.lanes))
 	for i := range n {
-		settings := client.DefaultConfig()
 		first := i % len(r.cfg.URLs)
-		settings.URLs = append(append([]string(nil), r.cfg.URLs[first:]...), r.cfg.URLs[:first]...)
-		settings.Credential = r.cfg.publishCredential()
-		settings.Attempts, settings.BackoffMax = 1_000_000, 2*time.Second // for as long as the run lasts
-		settings.BatchEvents, settings.BatchBytes = r.cfg.Batch, 1<<30
-		c, err := client.New(settings)
+		c, closed, err := r.cfg.client(func(settings *client.Config) {
+			settings.URLs = append(append([]string(nil), r.cfg.URLs[first:]...), r.cfg.URLs[:first]...)
+			settings.Credential = r.cfg.publishCredential()
+			settings.Attempts, settings.BackoffMax = 1_000_000, 2*time.Second // for as long as the run lasts
+			settings.BatchEvents, settings.BatchBytes = r.cfg.Batch, 1<<30
+		})
 		if err != nil {
 			return err
 		}
+		r.closing = append(r.closing, closed)
 		p := &publisher{client: c, clock: r.clock, size: r.cfg.Size, batch: r.cfg.Batch}
 		for at := i; at < len(r.lanes); at += n {
 			p.lanes = append(p.lanes, r.lanes[at])
@@ -166,8 +168,8 @@ func (s *shard) secure() bool {
 }
 
 func (r *run) hangUp() {
-	for _, p := range r.publishers {
-		p.client.Close()
+	for _, closed := range r.closing {
+		closed()
 	}
 }
 

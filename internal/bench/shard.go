@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,8 @@ type shard struct {
 	topics    []string
 	endpoints []endpoint
 	token     string
-	bound     int // how many connections may be on their way
+	roots     *x509.CertPool // nil are the system's
+	bound     int            // how many connections may be on their way
 
 	mu      sync.Mutex
 	readers []reader
@@ -92,8 +94,12 @@ func (s *shard) begin(r *reader) {
 	s.move(r, phaseConnecting)
 }
 
-// feed takes what a reader has read. After an error the connection is of no use.
+// feed takes what a reader has read. After an error the connection is of no use. One that was abandoned, and is greeted
+// after all, must not count: it has missed what was published meanwhile.
 func (s *shard) feed(r *reader, b []byte) error {
+	if r.phase == phaseEnded {
+		return errFinal
+	}
 	s.current, s.now = r, s.clock()
 	r.heard = s.now
 	return r.wire.feed(b, s.onBlock)
