@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -34,7 +35,18 @@ func node(t *testing.T, change func(*config.Config)) (url string, drain func()) 
 	require.NoError(t, a.Start(t.Context()))
 	drain = sync.OnceFunc(func() { _ = a.Stop(context.WithoutCancel(t.Context())) })
 	t.Cleanup(drain)
-	return "http://" + a.Address(), drain
+	url = "http://" + a.Address()
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	require.Eventually(t, func() bool { // who comes before is told to come back later
+		answer, err := (&http.Client{Transport: transport}).Get(url + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	}, 20*time.Second, time.Millisecond)
+	return url, drain
 }
 
 // short returns a configuration that tests have the patience for.
