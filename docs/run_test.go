@@ -41,7 +41,7 @@ const (
 func TestPagesDoWhatTheySay(t *testing.T) {
 	bin := build(t)
 	for _, page := range []string{
-		"README.md", "docs/quickstart.md", "docs/operations/running.md", "docs/operations/redis.md", "docs/recipes/authentication.md", "docs/recipes/go.md", "docs/recipes/publish.md", "docs/recipes/redis.md",
+		"README.md", "docs/quickstart.md", "docs/operations/bench.md", "docs/operations/running.md", "docs/operations/redis.md", "docs/recipes/authentication.md", "docs/recipes/go.md", "docs/recipes/publish.md", "docs/recipes/redis.md",
 		"docs/reference/administration.md", "docs/reference/http.md", "docs/reference/redis.md", "docs/reference/wire.md",
 	} {
 		t.Run(page, func(t *testing.T) {

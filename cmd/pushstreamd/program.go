@@ -96,7 +96,7 @@ SIGTERM drains: readers are told to go to another node, spread over a while. SIG
 		},
 	}
 	configure.AddCommand(p.configPrint(), p.configCheck())
-	root.AddCommand(serve, p.publish(ctx), p.tail(ctx), p.token(), p.admin(ctx), p.doctor(ctx), configure, p.health(ctx), p.version())
+	root.AddCommand(serve, p.publish(ctx), p.tail(ctx), p.token(), p.admin(ctx), p.doctor(ctx), p.bench(ctx), configure, p.health(ctx), p.version())
 	root.SilenceErrors, root.SilenceUsage = true, true // main prints errors, and usage is for who asks
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return config.FlagError(err) })
 	root.SetOut(p.stdout)

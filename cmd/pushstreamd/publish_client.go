@@ -26,12 +26,28 @@ type access struct {
 
 func (a *access) register(flags *pflag.FlagSet) {
 	flags.StringVar(&a.url, "url", "", "`URL` of a node or balancer, or several with commas: tried in turn ("+envClientURL+", default \""+defaultURL+"\")")
+	a.registerToken(flags)
+}
+
+func (a *access) registerToken(flags *pflag.FlagSet) {
 	flags.StringVar(&a.token, "token", "", "`token` or publisher's key; others on this machine may see it here ("+envClientToken+")")
 	flags.StringVar(&a.tokenFile, "token-file", "", "`file` with the token; it is read again whenever one is needed")
 }
 
 // open returns a client that is configured like this, and has the node and the token of the flags.
 func (a *access) open(p program, cfg client.Config) (*client.Client, error) {
+	if err := a.fill(p, &cfg); err != nil {
+		return nil, err
+	}
+	c, err := client.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("--url: %w", err)
+	}
+	return c, nil
+}
+
+// fill puts the node and the token of the flags into a configuration.
+func (a *access) fill(p program, cfg *client.Config) error {
 	urls, token := a.url, a.token
 	if urls == "" {
 		urls = p.variable(envClientURL)
@@ -42,12 +58,12 @@ func (a *access) open(p program, cfg client.Config) (*client.Client, error) {
 	cfg.URLs = strings.Split(urls, ",")
 	switch {
 	case a.token != "" && a.tokenFile != "":
-		return nil, errors.New("--token and --token-file: give one of them")
+		return errors.New("--token and --token-file: give one of them")
 	case a.tokenFile == "-":
-		return nil, errors.New("--token-file: standard input can be read only once; name a file")
+		return errors.New("--token-file: standard input can be read only once; name a file")
 	case a.tokenFile != "":
 		if _, err := p.readToken(a.tokenFile); err != nil {
-			return nil, err
+			return err
 		}
 		cfg.Credential = func(context.Context) (string, error) { return p.readToken(a.tokenFile) }
 	default:
@@ -56,11 +72,7 @@ func (a *access) open(p program, cfg client.Config) (*client.Client, error) {
 		}
 		cfg.Credential = client.FixedCredential(token)
 	}
-	c, err := client.New(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("--url: %w", err)
-	}
-	return c, nil
+	return nil
 }
 
 // variable returns a variable of the environment.
