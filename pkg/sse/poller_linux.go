@@ -162,7 +162,7 @@ func (p *poller) add(s *socket) error {
 	at := &p.sockets[place]
 	wanted := uint32(interest)
 	if s.starved {
-		wanted |= syscall.EPOLLOUT
+		wanted, s.awaited = wanted|syscall.EPOLLOUT, true
 	}
 	if err := p.control(syscall.EPOLL_CTL_ADD, s.fd, wanted, place); err != nil {
 		return err
@@ -172,11 +172,8 @@ func (p *poller) add(s *socket) error {
 	return nil
 }
 
-// await has a socket told when it can take more. One that is not polled yet is told once it is.
+// await has a socket told, from now on, when it can take more.
 func (p *poller) await(s *socket) error {
-	if s.slot == unpolled {
-		return nil
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {

@@ -27,6 +27,7 @@ type socket struct {
 	head    []byte // of the answer, what of it is not written yet
 	ended   func(error)
 	starved bool // Write took fewer than all since Writable
+	awaited bool // the poller asks for room
 	watched bool // it stands among the poller's stalls
 	closed  bool // by Close
 	moved   bool // the reader has taken something since it is watched
@@ -111,6 +112,10 @@ func (s *socket) starve() error {
 		s.queued = s.outstanding()
 		s.poller.stalls.put(s)
 	}
+	if s.slot == unpolled || s.awaited {
+		return nil // Start will ask for room; or it has been asked for, and is told each time that there is some again
+	}
+	s.awaited = true
 	return s.poller.await(s)
 }
 
