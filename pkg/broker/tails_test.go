@@ -36,6 +36,19 @@ func (s *script) counted() (queries func() []string) {
 	}
 }
 
+// has gives a script the events of x from one to another.
+func (s *script) has(from, to uint64) {
+	s.page = func(q backplane.Query) backplane.Page {
+		var page backplane.Page
+		for n := from; n <= to; n++ {
+			if e := entry("a", "x", n, n-1); e.Position.After(q.After) {
+				page.Entries = append(page.Entries, e)
+			}
+		}
+		return page
+	}
+}
+
 func TestAReaderWhoMissedNothingIsLiveWithoutReading(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -72,15 +85,7 @@ func TestOnlyTheFirstOfManyReaders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, b, sink := vouched(t)
-		s.page = func(q backplane.Query) backplane.Page {
-			var page backplane.Page
-			for n := uint64(91); n <= 95; n++ {
-				if e := entry("a", "x", n, n-1); e.Position.After(q.After) {
-					page.Entries = append(page.Entries, e)
-				}
-			}
-			return page
-		}
+		s.has(91, 95)
 		queries := s.counted()
 		missed := " 94@a.94-0 95@a.95-0 "
 		require.Equal(t, "hello@a.93-0"+missed+"live@a.100-0", read(t, b, "a.93-0", "x").blocks())
@@ -163,15 +168,7 @@ func TestABrokenChainIsNotPassedOnAgain(t *testing.T) {
 		sink.Relay(entry("a", "x", 101, 100))
 		live.blocks()
 		s.head = at("a", 103)
-		s.page = func(q backplane.Query) backplane.Page {
-			var page backplane.Page
-			for n := uint64(101); n <= 103; n++ {
-				if e := entry("a", "x", n, n-1); e.Position.After(q.After) {
-					page.Entries = append(page.Entries, e)
-				}
-			}
-			return page
-		}
+		s.has(101, 103)
 		queries := s.counted()
 		sink.Relay(entry("a", "x", 103, 102)) // 102 was lost
 		require.Equal(t, "102@a.102-0 103@a.103-0", live.blocks())
