@@ -12,6 +12,8 @@ FUZZTIME ?= 10s
 HARM := ^(TestFaults|TestRandomFaults|TestSoak)$$
 # Which benchmarks run.
 BENCH ?= .
+# The release of benchstat that compares them.
+BENCHSTAT := v0.0.0-20260908200009-22c9c6c9d4da
 
 .PHONY: help
 help: ## List the targets
@@ -73,9 +75,13 @@ test-valkey: ## Run the tests of the Redis backplane against Valkey
 fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	scripts/fuzz $(FUZZTIME)
 
+# The first run is kept in bin/bench.txt, and those that follow are compared with it: remove it to begin anew.
 .PHONY: bench
-bench: ## Run the benchmarks that match BENCH (all)
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./...
+bench: ## Run the benchmarks that match BENCH (all) COUNT times (6), and compare with the first such run
+	mkdir -p bin
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(or $(COUNT),6) -timeout 60m ./... > bin/bench-new.txt || (cat bin/bench-new.txt; false)
+	test -f bin/bench.txt || cp bin/bench-new.txt bin/bench.txt
+	go run golang.org/x/perf/cmd/benchstat@$(BENCHSTAT) -ignore pkg,cpu bin/bench.txt bin/bench-new.txt
 
 .PHONY: fmt
 fmt: ## Format the Go code

@@ -12,9 +12,10 @@ const (
 	vectorBlocks = 512
 	// keepMessages is the largest batch whose memory is kept for the next one.
 	keepMessages = 4096
-	// keepBlocks is the largest queue whose memory is kept for another one, and keepQueues how many are.
+	// keepBlocks is the largest queue whose memory is kept for another one, and keepAll how many blocks of all such queues are:
+	// an event for a hundred thousand readers needs as many queues at once.
 	keepBlocks = 64
-	keepQueues = 1024
+	keepAll    = 1 << 17
 )
 
 // shard owns connections. Its methods run on its own goroutine only; everything else goes through the inbox.
@@ -28,6 +29,7 @@ type shard struct {
 	wheel   wheel
 	now     moment    // of the present batch
 	spare   [][]block // memory of queues that are empty now
+	spared  int       // blocks that it has room for
 
 	dirty   []*Conn  // to be flushed at the end of the batch
 	doomed  []doomed // to be ended at the end of the batch, when nothing iterates over readers
@@ -192,6 +194,7 @@ func (s *shard) push(c *Conn, b block) {
 	if c.queue.blocks == nil && len(s.spare) > 0 {
 		last := len(s.spare) - 1
 		c.queue.blocks = s.spare[last]
+		s.spared -= cap(c.queue.blocks)
 		s.spare[last] = nil
 		s.spare = s.spare[:last]
 	}
@@ -200,8 +203,9 @@ func (s *shard) push(c *Conn, b block) {
 
 // rest takes the memory of an empty queue back: most connections wait for something most of the time.
 func (s *shard) rest(q *queue) {
-	if n := cap(q.blocks); n > 0 && n <= keepBlocks && len(s.spare) < keepQueues {
+	if n := cap(q.blocks); n > 0 && n <= keepBlocks && s.spared+n <= keepAll {
 		s.spare = append(s.spare, q.blocks[:0])
+		s.spared += n
 	}
 	q.blocks = nil
 }
