@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 )
 
 const (
@@ -18,7 +19,9 @@ const (
 // only validates, so that history which the store has lost is recognised. Positions are comparable. The zero Position
 // stands for "none": an event that was never stored, or a reader that has no cursor.
 type Position struct {
-	timeline string
+	// Every reader has some, of very few timelines. What is made unique is small, equal by its address, and does not keep the
+	// text that it was read from.
+	timeline unique.Handle[string]
 	millis   uint64
 	seq      uint64
 }
@@ -37,7 +40,7 @@ func NewPosition(timeline string, millis, seq uint64) (Position, error) {
 	if millis > maxMillis {
 		return Position{}, invalidf("position", "%d milliseconds are too many", millis)
 	}
-	return Position{timeline: timeline, millis: millis, seq: seq}, nil
+	return Position{timeline: unique.Make(timeline), millis: millis, seq: seq}, nil
 }
 
 // ParsePosition reads TIMELINE.MS-SEQ as String writes it: no other spelling of the same numbers is taken. The error
@@ -64,10 +67,15 @@ func parseNumber(s string) (uint64, error) {
 }
 
 // IsZero reports whether p is the zero Position, which stands for "none".
-func (p Position) IsZero() bool { return p.timeline == "" }
+func (p Position) IsZero() bool { return p.timeline == unique.Handle[string]{} }
 
 // Timeline returns the tag of the timeline that p belongs to.
-func (p Position) Timeline() string { return p.timeline }
+func (p Position) Timeline() string {
+	if p.IsZero() {
+		return ""
+	}
+	return p.timeline.Value()
+}
 
 // Millis returns the store's clock at the append, in milliseconds since 1970. It never goes back within a partition.
 func (p Position) Millis() uint64 { return p.millis }
@@ -80,8 +88,13 @@ func (p Position) Time() time.Time { return time.UnixMilli(int64(p.millis)).UTC(
 
 // Compare orders positions by MS-SEQ, whatever their timelines: -1, 0 or +1. The zero Position comes before all others.
 func (p Position) Compare(q Position) int {
-	if p.IsZero() || q.IsZero() {
-		return cmp.Compare(len(p.timeline), len(q.timeline))
+	switch {
+	case p.IsZero() && q.IsZero():
+		return 0
+	case p.IsZero():
+		return -1
+	case q.IsZero():
+		return 1
 	}
 	if c := cmp.Compare(p.millis, q.millis); c != 0 {
 		return c
@@ -107,7 +120,7 @@ func (p Position) AppendTo(b []byte) []byte {
 	if p.IsZero() {
 		return b
 	}
-	b = append(b, p.timeline...)
+	b = append(b, p.timeline.Value()...)
 	b = append(b, '.')
 	b = strconv.AppendUint(b, p.millis, 10)
 	b = append(b, '-')
