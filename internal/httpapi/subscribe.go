@@ -58,11 +58,12 @@ func (a *API) seat(c echo.Context, s *session, query url.Values, topics []event.
 	if err != nil {
 		return err
 	}
-	user := userOf(principal)
-	if err = a.users.enter(user); err != nil {
-		return err
+	if user := userOf(principal); a.users.counts(user) {
+		if err = a.users.enter(user); err != nil {
+			return err
+		}
+		s.user = &user
 	}
-	s.user = user
 	subscription, err := a.join(r.Context(), request)
 	if err != nil {
 		return err
