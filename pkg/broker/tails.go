@@ -23,6 +23,7 @@ const (
 type tail struct {
 	epoch  int
 	from   event.Position
+	judged bool // the store has been asked in this epoch, and found no gap behind from
 	frames []store.Frame
 	size   int
 }
@@ -50,7 +51,7 @@ func (r *relay) keep(c *chain, epoch int, from event.Position, frame store.Frame
 	t.frames = append(t.frames, frame)
 	r.weigh(t, frame.Size())
 	for len(t.frames) > tailEvents || t.size > tailBytes {
-		t.from = t.frames[0].Position()
+		t.from = t.frames[0].Position() // judged still: it is behind what was
 		r.weigh(t, -t.frames[0].Size())
 		t.frames = t.frames[1:]
 	}
@@ -90,7 +91,8 @@ func (r *relay) since(c *chain, p *part) (from event.Position, kept *tail) {
 // recall answers a request with what the relay has passed on, if that is all that the reader has missed: without a hole
 // behind the reader's position in each of its logs. What the relay passes on from now on reaches a connection that gathers.
 //
-// A position that is behind everything known of the store is for the store to judge.
+// Positions that the store has to judge are left to it: those that are not behind the floor, because the doubt before it may have
+// been that history up to there is lost, and those beyond everything that is known of the store.
 func (r *relay) recall(request store.Request, most int) (round store.Round, complete bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,7 +109,8 @@ func (r *relay) recall(request store.Request, most int) (round store.Round, comp
 			return round, false
 		}
 		from, kept := r.since(c, p)
-		if from.After(l.After) {
+		judged := kept != nil && kept.judged || l.After.After(p.floor)
+		if !judged || from.After(l.After) {
 			return round, false
 		}
 		reached = reached.Later(l.After)
@@ -161,10 +164,10 @@ func (r *relay) learn(partition, epoch int, q backplane.Query, page excerpt) {
 		return
 	}
 	from, kept := r.since(c, p)
-	if !from.After(q.After) || from.After(q.Through) {
+	if q.After.After(from) || from.After(q.Through) {
 		return
 	}
-	t := &tail{epoch: p.epoch, from: q.After}
+	t := &tail{epoch: p.epoch, from: q.After, judged: true}
 	for _, f := range page.frames {
 		if !f.Position().After(from) {
 			t.frames = append(t.frames, f)

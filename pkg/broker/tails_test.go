@@ -36,6 +36,17 @@ func (s *script) counted() (queries func() []string) {
 	}
 }
 
+// calm runs a broker whose relay was vouched for a while ago.
+func calm(t *testing.T) (*script, *broker.Broker, backplane.Sink) {
+	t.Helper()
+	s := newScript()
+	b := start(t, s, nil)
+	sink := <-s.sink
+	sink.Vouched(0, at("a", 50))
+	sink.Progress(0, at("a", 100))
+	return s, b, sink
+}
+
 // has gives a script the events of x from one to another.
 func (s *script) has(from, to uint64) {
 	s.page = func(q backplane.Query) backplane.Page {
@@ -52,7 +63,7 @@ func (s *script) has(from, to uint64) {
 func TestAReaderWhoMissedNothingIsLiveWithoutReading(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, b, sink := vouched(t)
+		s, b, sink := calm(t)
 		queries := s.counted()
 		require.Equal(t, "hello@a.100-0 live@a.100-0", read(t, b, "", "x", "y").blocks())
 		sink.Progress(0, at("a", 110))
@@ -67,7 +78,7 @@ func TestAReaderWhoMissedNothingIsLiveWithoutReading(t *testing.T) {
 func TestReadersWhoComeBackGetWhatTheRelayHasPassedOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, b, sink := vouched(t)
+		s, b, sink := calm(t)
 		queries := s.counted()
 		first, second := read(t, b, "", "x", "y"), read(t, b, "", "x", "y")
 		sink.Relay(entry("a", "x", 101, 100))
@@ -84,7 +95,7 @@ func TestReadersWhoComeBackGetWhatTheRelayHasPassedOn(t *testing.T) {
 func TestOnlyTheFirstOfManyReaders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, b, sink := vouched(t)
+		s, b, sink := calm(t)
 		s.has(91, 95)
 		queries := s.counted()
 		missed := " 94@a.94-0 95@a.95-0 "
@@ -103,7 +114,7 @@ func TestOnlyTheFirstOfManyReaders(t *testing.T) {
 func TestADoubtVoidsWhatTheRelayHasPassedOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, b, sink := vouched(t)
+		s, b, sink := calm(t)
 		read(t, b, "", "x")
 		read(t, b, "", "x")
 		sink.Relay(entry("a", "x", 101, 100))
@@ -128,7 +139,7 @@ func TestADoubtVoidsWhatTheRelayHasPassedOn(t *testing.T) {
 func TestAnEventForTwoTargetsIsNotTakenForPassedOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, b, sink := vouched(t)
+		s, b, sink := calm(t)
 		queries := s.counted()
 		read(t, b, "", "x", "y")
 		both := read(t, b, "", "x", "y")
@@ -149,7 +160,7 @@ func TestAnEventForTwoTargetsIsNotTakenForPassedOn(t *testing.T) {
 func TestACursorThatNobodyKnowsIsForTheStoreToJudge(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, b, _ := vouched(t)
+		s, b, _ := calm(t)
 		queries := s.counted()
 		read(t, b, "", "x")
 		for _, cursor := range []string{"a.5000-0", "b.100-0"} {
@@ -159,10 +170,37 @@ func TestACursorThatNobodyKnowsIsForTheStoreToJudge(t *testing.T) {
 	})
 }
 
+// The doubt before may have been that history was lost up to where the relay was vouched for: only the store can tell who has to
+// be told.
+func TestWhoIsNotBehindTheLastDoubtIsForTheStoreToJudge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, b, sink := calm(t)
+		read(t, b, "", "x")
+		read(t, b, "", "x")
+		sink.Doubt(0, "test")
+		s.page = func(q backplane.Query) backplane.Page {
+			if !q.After.After(at("a", 100)) {
+				return backplane.Page{Gap: event.GapLost}
+			}
+			return backplane.Page{}
+		}
+		s.head = at("a", 101)
+		sink.Vouched(0, at("a", 100))
+		pass(5 * time.Second)
+		queries := s.counted()
+		require.Contains(t, read(t, b, "a.100-0", "x").blocks(), "gap[topic:x]")
+		require.Equal(t, []string{"x>100"}, queries())
+		sink.Progress(0, at("a", 101))
+		require.Equal(t, "hello@a.101-0 live@a.101-0", read(t, b, "a.101-0", "x").blocks())
+		require.Empty(t, queries())
+	})
+}
+
 func TestABrokenChainIsNotPassedOnAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, b, sink := vouched(t)
+		s, b, sink := calm(t)
 		read(t, b, "", "x")
 		live := read(t, b, "", "x")
 		sink.Relay(entry("a", "x", 101, 100))
@@ -180,7 +218,7 @@ func TestABrokenChainIsNotPassedOnAgain(t *testing.T) {
 func TestWhatIsKeptOfALogIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, b, sink := vouched(t)
+		s, b, sink := calm(t)
 		read(t, b, "", "x")
 		read(t, b, "", "x")
 		for n := uint64(101); n <= 400; n++ {
