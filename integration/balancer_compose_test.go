@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pushstream/pushstream/internal/config"
+	"github.com/pushstream/pushstream/internal/redistest"
 )
 
 // service is what this test looks at of a service in docker-compose.yml.
@@ -64,7 +65,7 @@ func TestBalancerOfDockerCompose(t *testing.T) {
 // runRedis runs the command of a service here, and returns the URL.
 func runRedis(t *testing.T, command []string) (url string) {
 	t.Helper()
-	address := freeAddress(t)
+	address := redistest.FreeAddress(t)
 	host, port, _ := strings.Cut(address, ":")
 	command = append(command, "--bind", host, "--port", port, "--dir", t.TempDir())
 	startProcess(t, exec.Command(command[0], command[1:]...), nil)
@@ -85,7 +86,7 @@ func runService(t *testing.T, s service) *node {
 	require.NoError(t, loaded.Config.Validate())
 	require.True(t, loaded.Config.InsecureDev)
 
-	listen, admin := freeAddress(t), freeAddress(t)
+	listen, admin := redistest.FreeAddress(t), redistest.FreeAddress(t)
 	cmd := exec.Command(program(t, "./cmd/pushstreamd"), "--listen", listen, "--admin", admin)
 	cmd.Env = append(os.Environ(), environ...)
 	n := &node{process: startProcess(t, cmd, nil), URL: "http://" + listen, AdminURL: "http://" + admin}

@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pushstream/pushstream/internal/redistest"
 )
 
 // balancer is a proxy that people put in front of their nodes, and the file of deploy/ that they copy for it.
@@ -113,7 +115,7 @@ type front struct {
 // times in front of one.
 func (b balancer) start(t *testing.T, file string, nodes []*node, changes ...string) front {
 	t.Helper()
-	p := place{dir: t.TempDir(), listen: freeAddress(t), secure: freeAddress(t)}
+	p := place{dir: t.TempDir(), listen: redistest.FreeAddress(t), secure: redistest.FreeAddress(t)}
 	if b.listensOnce {
 		p.secure = p.listen
 	}
@@ -130,7 +132,7 @@ func (b balancer) start(t *testing.T, file string, nodes []*node, changes ...str
 	argv := b.command(p.dir, path)
 	cmd := exec.Command(sbin(t, argv[0]), argv[1:]...)
 	// Caddy has files and a listener besides those of its configuration.
-	cmd.Env = append(os.Environ(), "HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir, "XDG_DATA_HOME="+p.dir, "CADDY_ADMIN="+freeAddress(t))
+	cmd.Env = append(os.Environ(), "HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir, "XDG_DATA_HOME="+p.dir, "CADDY_ADMIN="+redistest.FreeAddress(t))
 	f := front{node: &node{process: startProcess(t, cmd, nil), URL: "http://" + p.listen}, secureURL: "https://" + p.secure}
 	require.Eventually(t, func() bool {
 		conn, err := net.Dial("tcp", p.listen)

@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pushstream/pushstream/internal/redistest"
 )
 
 // make cluster: what it starts is a cluster, goes on when a node is killed, and is gone when it ends.
 func TestBalancerOfMakeCluster(t *testing.T) {
 	t.Parallel()
-	port, redisPort := freePorts(t), strings.TrimPrefix(freeAddress(t), "127.0.0.1:")
+	port, redisPort := freePorts(t), strings.TrimPrefix(redistest.FreeAddress(t), "127.0.0.1:")
 	script := startScript(t, port, redisPort)
 	says := func(text string) func() bool {
 		return func() bool { return strings.Contains(script.stderr.String(), text) }
@@ -72,7 +74,7 @@ func freePorts(t *testing.T) string {
 	t.Helper()
 	var first string
 	require.Eventually(t, func() bool {
-		_, first, _ = strings.Cut(freeAddress(t), ":")
+		_, first, _ = strings.Cut(redistest.FreeAddress(t), ":")
 		port, err := strconv.Atoi(first)
 		if err != nil {
 			return false

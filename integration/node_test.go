@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pushstream/pushstream/internal/redistest"
 )
 
 // node is a real pushstreamd.
@@ -27,7 +29,7 @@ type node struct {
 // test ends. It drains at once; args come after the test's own and so win over them.
 func startNode(t *testing.T, args ...string) *node {
 	t.Helper()
-	listen, admin := freeAddress(t), freeAddress(t)
+	listen, admin := redistest.FreeAddress(t), redistest.FreeAddress(t)
 	own := []string{"--listen", listen, "--admin", admin, "--drain-delay", "0s", "--drain-window", "0s"}
 	n := &node{
 		process:  startProcess(t, exec.Command(program(t, "./cmd/pushstreamd"), append(own, args...)...), nil),

@@ -3,7 +3,6 @@ package integration_test
 import (
 	"bytes"
 	"io"
-	"net"
 	"os/exec"
 	"strings"
 	"sync"
@@ -118,13 +117,4 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 		w.line(string(line))
 		w.rest = rest
 	}
-}
-
-// freeAddress returns a loopback address whose port was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
 }

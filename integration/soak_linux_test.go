@@ -100,7 +100,7 @@ func startSoak(t *testing.T, total time.Duration) *soak {
 	t.Cleanup(s.http.CloseIdleConnections)
 	file, binary := guarded(t), soakProgram(t, s.unit/2)
 	for _, name := range []string{"one", "two"} {
-		listen, admin := freeAddress(t), freeAddress(t)
+		listen, admin := redistest.FreeAddress(t), redistest.FreeAddress(t)
 		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, append([]string{
 			"--node", name, "--listen", listen, "--admin", admin, "--config", file, "--redis", s.redis.URL(),
 			"--drain-delay", "0s", "--drain-window", "0s",

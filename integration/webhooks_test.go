@@ -20,6 +20,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pushstream/pushstream/internal/redistest"
 )
 
 // webhookSecret signs the deliveries of the tests.
@@ -69,7 +71,7 @@ func octokitDeliveries(t *testing.T) []delivery {
 // where its page reads.
 func startReceiver(t *testing.T, pushstream string) string {
 	t.Helper()
-	listen := freeAddress(t)
+	listen := redistest.FreeAddress(t)
 	cmd := exec.Command(program(t, "./examples/github-webhooks"))
 	cmd.Env = append(os.Environ(), "LISTEN="+listen, "GITHUB_WEBHOOK_SECRET="+webhookSecret, "NODE_URL="+pushstream)
 	startProcess(t, cmd, nil)

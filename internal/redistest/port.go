@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"testing"
 )
 
 // Ports are taken from below the range that systems give to outgoing connections (from 32768 on Linux). There a client that
@@ -42,6 +43,18 @@ func freePort() (int, error) {
 		return port, nil
 	}
 	return 0, errors.New("there is no free port on the loopback interface")
+}
+
+// FreeAddress returns a loopback address that nobody listens on, for a program that may be stopped and started again. It is not
+// handed out again before the test has ended.
+func FreeAddress(tb testing.TB) string {
+	tb.Helper()
+	port, err := freePort()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { releasePort(port) })
+	return loopback(port)
 }
 
 func listen(addr string) (net.Listener, error) {
