@@ -42,9 +42,12 @@ test: setup ## Run all tests: unit, contract suites, integration, a real browser
 
 # Linux has a faster way of its own; the tag chooses the one of all other systems.
 .PHONY: test-portable
-test-portable: setup ## Run the tests of streams, and those that do harm, as on systems other than Linux
+test-portable: setup ## Run the tests of streams as on systems other than Linux
 	CGO_ENABLED=1 GOFLAGS=-tags=portable go test -race -shuffle=on -timeout 15m ./pkg/sse ./internal/httpapi ./internal/app
-	GOFLAGS=-tags=portable go test -timeout 15m -parallel 3 -run '$(HARM)' ./integration
+
+.PHONY: harm-portable
+harm-portable: setup ## Run the tests that do harm as on systems other than Linux
+	GOFLAGS=-tags=portable go test -count=1 -timeout 15m -parallel 3 -run '$(HARM)' ./integration
 
 .PHONY: cross
 cross: ## Build for macOS and Windows
