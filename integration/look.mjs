@@ -18,7 +18,7 @@ page.on('dialog', (dialog) => {
 });
 
 await page.goto(url);
-await page.waitForFunction("document.getElementById('state').textContent.startsWith('Following')");
+await page.locator('#state', { hasText: /^Following/ }).waitFor(); // a page with a policy lets no script be evaluated
 console.log(JSON.stringify({ ready: true }));
 
 const match = page.locator(selector).first();

@@ -31,6 +31,9 @@ const (
 	crowdTopics  = 100
 	// crowdRate is how many events a second are for topics, of which each goes to one reader in crowdTopics.
 	crowdRate = 100
+	// crowdBurst is how many of them come at the same time. HAProxy counts streams and publishes together, and would give all
+	// publishes that come alone to the node with one stream less than the others.
+	crowdBurst = 10
 	// crowdArrivals is how many readers a second come at the beginning.
 	crowdArrivals = 1000
 	// crowdDelay is what the documentation recommends behind HAProxy. The other two are the defaults.
@@ -374,15 +377,17 @@ func (c *crowd) load() (stop func()) {
 	stopped := make(chan struct{})
 	var group sync.WaitGroup // joined by stop
 	group.Go(func() {
-		pace := time.NewTicker(time.Second / crowdRate)
+		pace := time.NewTicker(time.Second * crowdBurst / crowdRate)
 		defer pace.Stop()
-		for n := 0; ; n++ {
+		for n := 0; ; n += crowdBurst {
 			select {
 			case <-stopped:
 				return
 			case <-pace.C:
 			}
-			group.Go(func() { c.publish(c.t.Context(), fmt.Sprintf("topic:%d", n%crowdTopics)) })
+			for i := range crowdBurst {
+				group.Go(func() { c.publish(c.t.Context(), fmt.Sprintf("topic:%d", (n+i)%crowdTopics)) })
+			}
 			if n%(5*crowdRate) == 0 { // it goes to all readers at once
 				group.Go(func() { c.publish(c.t.Context(), "all") })
 			}
