@@ -54,7 +54,7 @@ func (s *sockets) watch(server *http.Server) {
 }
 
 // growStack has the goroutine's stack grown to what serving a request takes, in one step and while there is little on it: the
-// runtime would double and copy it several times, a tenth of the cost of a new connection.
+// runtime would double and copy it several times, which was a tenth of the time of a new connection.
 //
 //go:noinline
 func growStack(i int) byte {

@@ -63,7 +63,7 @@ func New(registry *prometheus.Registry) (*Metrics, error) {
 			"event_too_large", "batch_too_large", "body_too_large", "too_many_bodies", "publish_rate", "unavailable"),
 		delivered:      counter("events_delivered_total", "Events that readers' sockets took, one for each reader."),
 		deliveredBytes: counter("delivered_bytes_total", "Bytes that readers' sockets took."),
-		replayed:       counter("events_replayed_total", "Events that were read from the logs for a reader that catches up."),
+		replayed:       counter("events_replayed_total", "Events that readers were given while they caught up, from the logs or from what the relay has passed on of late."),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "delivery_latency_seconds",
 			Help:    "Time from an event's arrival at this node to its first write to readers, once for each shard of connections.",
@@ -146,7 +146,7 @@ func (m *Metrics) Delivered(events, bytes int) {
 	m.deliveredBytes.Add(float64(bytes))
 }
 
-// Replayed counts events that were read from the logs for a reader.
+// Replayed counts events that a reader was given while it caught up.
 func (m *Metrics) Replayed(events int) { m.replayed.Add(float64(events)) }
 
 // CatchingUp counts streams that begin (+1) or end (-1) catching up.

@@ -46,6 +46,14 @@ type chain struct {
 	tail  *tail          // nil for one without frames
 }
 
+// reached returns the last position up to which nothing of a log is missing: that of its chain, or where the relay was vouched for.
+func (c *chain) reached(p *part) event.Position {
+	if c.last.Timeline() == p.timeline {
+		return p.floor.Later(c.last)
+	}
+	return p.floor
+}
+
 func newRelay(s *store.Store, partitions int, log *slog.Logger, metrics Metrics) *relay {
 	return &relay{store: s, log: log, metrics: metrics, signal: func([]byte) {}, parts: make([]part, partitions), chains: make(map[event.LogName]*chain)}
 }
@@ -160,10 +168,7 @@ func (r *relay) follow(partition backplane.Partition, entry backplane.Entry, fra
 	if live {
 		return &c.log, from, false
 	}
-	from = p.floor
-	if c.last.Timeline() == p.timeline {
-		from = from.Later(c.last)
-	}
+	from = c.reached(p)
 	c.last = entry.Position
 	switch {
 	case !p.vouched || !c.known:

@@ -81,11 +81,7 @@ func (r *relay) since(c *chain, p *part) (from event.Position, kept *tail) {
 	if c.tail != nil && c.tail.epoch == p.epoch {
 		return c.tail.from, c.tail
 	}
-	from = p.floor
-	if c.last.Timeline() == p.timeline {
-		from = from.Later(c.last)
-	}
-	return from, nil
+	return c.reached(p), nil
 }
 
 // recall answers a request with what the relay has passed on, if that is all that the reader has missed: without a hole

@@ -99,7 +99,7 @@ type Gap struct {
 type Metrics interface {
 	// Delivered counts events and bytes that sockets took. Bytes include control blocks.
 	Delivered(events, bytes int)
-	// Replayed counts events that were read from logs for a reader.
+	// Replayed counts events that a reader was given while it caught up, read from logs or at hand.
 	Replayed(events int)
 	// CatchingUp counts connections that start (+1) or end (-1) catching up.
 	CatchingUp(delta int)
