@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -113,39 +110,6 @@ func (s subject) period() (time.Duration, error) {
 		return 0, invalid("for: %s is not a duration of 1s to %s", event.Quote(s.For), "720h")
 	}
 	return d, nil
-}
-
-// decodeAdmin reads the body of a request; fields that do not exist are errors, since what is misspelt would be done to
-// somebody else.
-func decodeAdmin(c echo.Context, into any, expected string) error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, c.Request().Body, adminBody))
-	if err != nil {
-		return bodyError(err)
-	}
-	if err = unambiguous(body); err != nil {
-		return err
-	}
-	return decodeStrictly(body, into, expected)
-}
-
-// unambiguous refuses an object that encoding/json would read in one of several ways: names that are there twice or in other
-// letters, and texts with what is no character.
-func unambiguous(body []byte) error {
-	var members map[string]json.RawMessage
-	isObject := json.Unmarshal(body, &members) == nil // of anything else, whoever decodes it says what is wrong
-	if isObject && len(members) != membersOf(body) {
-		return invalid("a name is there twice")
-	}
-	for name, value := range members {
-		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
-			return invalid("unknown field %s", event.Quote(name))
-		}
-		var text string
-		if !utf8.Valid(value) || json.Unmarshal(value, &text) == nil && noCharacter(text) {
-			return invalid("%s: %s", name, noCharacterIsTold)
-		}
-	}
-	return nil
 }
 
 func (k console) connections(c echo.Context) error {

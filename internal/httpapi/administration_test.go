@@ -231,11 +231,13 @@ func TestOrdersAreUnambiguous(t *testing.T) {
 	n, o, _ := newConsole(t)
 	for _, body := range []string{
 		`{"user":"alice","user":"bob"}`, `{"user":"alice","User":"bob"}`, `{"USER":"alice"}`, `{"\u017fession":"s"}`,
-		`{"user":"a\ud800"}`, "{\"user\":\"a\xff\"}", `{"user":"a\ufffd"}`,
+		`{"user":"a\ud800"}`, `{"user":"a\ufffd"}`,
 	} {
 		n.post(t, "/admin/logout", body).refused(t, http.StatusUnprocessableEntity, "invalid")
 		require.Empty(t, o.last, body)
 	}
+	n.post(t, "/admin/logout", "{\"user\":\"a\xff\"}").refused(t, http.StatusBadRequest, "invalid_json")
+	require.Empty(t, o.last)
 	n.post(t, "/admin/logout", `{"user":"\u0061lice"}`).mustBe(t, http.StatusOK)
 	require.Equal(t, "user:alice", o.refusal.Target.String())
 }

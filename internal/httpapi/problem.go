@@ -51,6 +51,13 @@ func badRequest(code, format string, args ...any) *problem {
 	return &problem{Title: "Bad request", Status: http.StatusBadRequest, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
+// invalidJSON answers a body that event.ParseDocument does not take.
+func invalidJSON(err error) *problem { return badRequest("invalid_json", "%v", err) }
+
+func invalid(format string, args ...any) *problem {
+	return &problem{Title: "Invalid", Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: fmt.Sprintf(format, args...)}
+}
+
 func tooLarge(code, format string, args ...any) *problem {
 	return &problem{Title: "Too large", Status: http.StatusRequestEntityTooLarge, Code: code, Detail: fmt.Sprintf(format, args...)}
 }

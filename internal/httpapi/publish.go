@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -44,14 +43,14 @@ func (a *API) publish(c echo.Context) error {
 	if mediaType == "application/x-ndjson" {
 		return a.publishLines(c, principal, body)
 	}
-	switch body = bytes.TrimLeft(body, " \t\r\n"); {
-	case !json.Valid(body):
-		var raw json.RawMessage
-		return a.refusePublish(1, badRequest("invalid_json", "the body is not JSON: %v", json.Unmarshal(body, &raw)))
-	case body[0] == '[':
-		return a.publishArray(c, principal, body)
+	document, err := event.ParseDocument(body)
+	switch {
+	case err != nil:
+		return a.refusePublish(1, invalidJSON(err))
+	case document.Kind() == "array":
+		return a.publishArray(c, principal, document)
 	default:
-		return a.publishOne(c, principal, body)
+		return a.publishOne(c, principal, document)
 	}
 }
 
@@ -98,47 +97,57 @@ func bodyError(err error) error {
 	}
 }
 
-func (a *API) publishOne(c echo.Context, principal auth.Principal, body []byte) error {
-	p, single, err := decodePublication(body, principal)
+func (a *API) publishOne(c echo.Context, principal auth.Principal, document event.Document) error {
+	p, single, err := decodePublication(document, principal)
 	if err != nil {
 		return a.refusePublish(1, err)
 	}
 	if key := c.Request().Header.Get("Idempotency-Key"); key != "" {
 		p.Key = key
 	}
-	if err := a.take(1); err != nil {
+	if err = a.take(1); err != nil {
 		return a.refusePublish(1, err)
 	}
 	result := a.core.Publish(c.Request().Context(), []backplane.Publication{p})[0]
 	if result.Err != nil {
 		return a.refusePublish(1, result.Err)
 	}
-	return c.JSON(http.StatusOK, answerTo(p, single, result))
-}
-
-func (a *API) publishArray(c echo.Context, principal auth.Principal, body []byte) error {
-	items, count := elementsOf(body, a.cfg.BatchEvents)
-	answers, err := a.publishAll(c, principal, items, count)
+	answer, err := answerTo(p, single, result)
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, map[string][]any{"results": answers})
+	return c.JSONBlob(http.StatusOK, append(answer, '\n'))
+}
+
+func (a *API) publishArray(c echo.Context, principal auth.Principal, document event.Document) error {
+	items, count := firstOf(document.Elements(), a.cfg.BatchEvents)
+	decode := func(i int) (backplane.Publication, bool, error) { return decodePublication(items[i], principal) }
+	answers, err := a.publishAll(c, len(items), count, decode)
+	if err != nil {
+		return err
+	}
+	body := append(bytes.Join(answers, []byte{','}), "]}\n"...)
+	return c.JSONBlob(http.StatusOK, append([]byte(`{"results":[`), body...))
 }
 
 func (a *API) publishLines(c echo.Context, principal auth.Principal, body []byte) error {
 	items, count := linesOf(body, a.cfg.BatchEvents)
-	answers, err := a.publishAll(c, principal, items, count)
+	decode := func(i int) (p backplane.Publication, single bool, err error) {
+		document, err := event.ParseDocument(items[i])
+		if err != nil {
+			return p, false, invalidJSON(err)
+		}
+		return decodePublication(document, principal)
+	}
+	answers, err := a.publishAll(c, len(items), count, decode)
 	if err != nil {
 		return err
 	}
-	var lines bytes.Buffer
-	encode := json.NewEncoder(&lines)
+	var lines []byte
 	for _, answer := range answers {
-		if err := encode.Encode(answer); err != nil {
-			return fmt.Errorf("encode results: %w", err)
-		}
+		lines = append(append(lines, answer...), '\n')
 	}
-	return c.Blob(http.StatusOK, "application/x-ndjson", lines.Bytes())
+	return c.Blob(http.StatusOK, "application/x-ndjson", lines)
 }
 
 // failure stands in a batch's results for an event that was not stored.
@@ -146,44 +155,55 @@ type failure struct {
 	Error *problem `json:"error"`
 }
 
-// publishAll publishes a batch and returns an answer for each event. One bad event does not lose the others. items are the
-// first of count events.
-func (a *API) publishAll(c echo.Context, principal auth.Principal, items []json.RawMessage, count int) ([]any, error) {
+// publishAll publishes a batch and returns an answer for each event, as JSON. One bad event does not lose the others. decode
+// returns each of so many events, which are the first of count.
+func (a *API) publishAll(
+	c echo.Context, events, count int, decode func(i int) (p backplane.Publication, single bool, err error),
+) (answers [][]byte, err error) {
 	if c.Request().Header.Get("Idempotency-Key") != "" {
 		return nil, a.refusePublish(count, invalid("Idempotency-Key is for a single event; give each event of a batch a key of its own"))
 	}
-	if count > len(items) {
+	if count > events {
 		return nil, a.refusePublish(count, tooLarge("batch_too_large", "the batch has %d events, the most is %d", count, a.cfg.BatchEvents))
 	}
-	if err := a.take(len(items)); err != nil {
-		return nil, a.refusePublish(len(items), err)
+	if err = a.take(events); err != nil {
+		return nil, a.refusePublish(events, err)
 	}
-	answers := make([]any, len(items))
-	var publications []backplane.Publication
-	var places []int
-	var singles []bool
-	for i, item := range items {
-		p, single, err := decodePublication(item, principal)
-		if err != nil {
-			answers[i] = a.failureOf(err)
+	answers = make([][]byte, events)
+	publications := make([]backplane.Publication, 0, events)
+	places, singles := make([]int, 0, events), make([]bool, 0, events)
+	for i := range events {
+		p, single, refusal := decode(i)
+		if refusal != nil {
+			if answers[i], err = a.failureOf(refusal); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		publications, places, singles = append(publications, p), append(places, i), append(singles, single)
 	}
 	for i, result := range a.core.Publish(c.Request().Context(), publications) {
+		at := places[i]
 		if result.Err != nil {
-			answers[places[i]] = a.failureOf(result.Err)
+			answers[at], err = a.failureOf(result.Err)
 		} else {
-			answers[places[i]] = answerTo(publications[i], singles[i], result)
+			answers[at], err = answerTo(publications[i], singles[i], result)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return answers, nil
 }
 
-func (a *API) failureOf(err error) failure {
+func (a *API) failureOf(err error) ([]byte, error) {
 	p := problemOf(err)
 	a.metrics.PublishRefused(p.Code)
-	return failure{p}
+	text, err := json.Marshal(failure{p})
+	if err != nil {
+		return nil, fmt.Errorf("encode a failure: %w", err)
+	}
+	return text, nil
 }
 
 // refusePublish counts events that were refused, and passes the error on.
@@ -210,141 +230,5 @@ func (a *API) take(events int) error {
 	return &problem{
 		Title: "Too many requests", Status: http.StatusTooManyRequests, Code: "publish_rate",
 		Detail: "this node takes no more events now (limits.publish_rate); try again later, with the same key", RetryAfter: delay,
-	}
-}
-
-// publication is an event as it is sent to us.
-type publication struct {
-	Target   *string         `json:"target"`
-	Targets  targetNames     `json:"targets"`
-	Type     string          `json:"type"`
-	Data     json.RawMessage `json:"data"`
-	Key      string          `json:"key"`
-	Meta     json.RawMessage `json:"meta"`
-	LiveOnly bool            `json:"live_only"`
-}
-
-// maxTargets is the most targets of one event.
-const maxTargets = 100
-
-// decodePublication reads one event that the principal may publish. single says that it named its target, not a list.
-func decodePublication(body []byte, principal auth.Principal) (p backplane.Publication, single bool, err error) {
-	if !utf8.Valid(body) {
-		// encoding/json would put one and the same character for all that is not: into targets and keys too.
-		return p, false, badRequest("invalid_json", "this is not JSON: it is not UTF-8 (RFC 8259, section 8.1)")
-	}
-	var in publication
-	if err = decodeStrictly(body, &in, "an event is {\"target\", \"type\", \"data\"}"); err != nil {
-		return p, false, err
-	}
-	if noCharacter(in.Key) {
-		return p, false, invalid("key: " + noCharacterIsTold)
-	}
-	p = backplane.Publication{Tenant: principal.Tenant, Key: in.Key, LiveOnly: in.LiveOnly}
-	names := in.Targets.first
-	switch {
-	case in.Target != nil && names != nil:
-		return p, false, invalid("both target and targets are given; give one of them")
-	case in.Target != nil:
-		names, single = []string{*in.Target}, true
-	case len(names) == 0:
-		return p, false, invalid("target is missing: user:ID, session:ID, topic:NAME or all")
-	case in.Targets.count > len(names):
-		return p, false, invalid("the event has %d targets, the most is %d", in.Targets.count, maxTargets)
-	}
-	for _, name := range names {
-		if noCharacter(name) {
-			return p, false, invalid("target: " + noCharacterIsTold)
-		}
-		var t event.Target
-		if t, err = event.ParseTarget(name); err != nil {
-			return p, false, err
-		}
-		if !principal.MayPublish(t) {
-			return p, false, fmt.Errorf("%w: the credential does not grant publishing to %s", auth.ErrForbidden, event.Quote(name))
-		}
-		p.Targets = append(p.Targets, t)
-	}
-	p.Event, err = decodeEvent(in)
-	return p, single, err
-}
-
-func decodeEvent(in publication) (e event.Event, err error) {
-	if e.Type, err = event.ParseType(in.Type); err != nil {
-		return e, err
-	}
-	if in.Data == nil {
-		return e, invalid("data is missing; an event without data has null")
-	}
-	if e.Data, err = event.ParseJSON(in.Data); err != nil {
-		return e, fmt.Errorf("data: %w", err)
-	}
-	if in.Meta != nil && string(in.Meta) != "null" {
-		if e.Meta, err = event.ParseObject(in.Meta); err != nil {
-			return e, fmt.Errorf("meta: %w", err)
-		}
-	}
-	return e, nil
-}
-
-// noCharacter reports whether a text may have had in it what is no character, like an escaped half of a surrogate pair.
-// Decoding puts one and the same character for each: two names would become one.
-func noCharacter(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
-
-const noCharacterIsTold = "it has what is no character, or U+FFFD, which stands for that"
-
-// maxMembers is the most members of an object that somebody sends us: none that we know has as many fields.
-const maxMembers = 16
-
-// decodeStrictly reads one JSON object. Fields that do not exist are errors; expected says what there is. encoding/json would
-// make an error of each: an object of a million members takes thirty times its size then.
-func decodeStrictly(body []byte, into any, expected string) error {
-	if n := membersOf(body); n > maxMembers && json.Valid(body) {
-		return invalid("this is an object of %d members; %s", n, expected)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return decodeError(err, body, expected)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return badRequest("invalid_json", "this is more than one JSON value")
-	}
-	return nil
-}
-
-// decodeError tells a body that is not JSON from one that is not what is expected.
-func decodeError(err error, body []byte, expected string) error {
-	if !json.Valid(body) {
-		return badRequest("invalid_json", "this is not JSON: %v", err)
-	}
-	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
-		if wrong.Field == "" {
-			return invalid("this is a JSON %s; %s", wrong.Value, expected)
-		}
-		return invalid("%s is a JSON %s; %s", wrong.Field, wrong.Value, expected)
-	}
-	const most = 200 // bytes: it may quote the name of a field, of any length
-	text := err.Error()
-	return invalid("%s; %s", text[:min(len(text), most)], expected)
-}
-
-func invalid(format string, args ...any) *problem {
-	return &problem{Title: "Invalid", Status: http.StatusUnprocessableEntity, Code: "invalid", Detail: fmt.Sprintf(format, args...)}
-}
-
-// answerTo says what became of an event that was taken.
-func answerTo(p backplane.Publication, single bool, result backplane.Result) any {
-	switch {
-	case p.LiveOnly:
-		return map[string]bool{"live": true}
-	case single:
-		return map[string]string{"id": result.Positions[0].String()}
-	default:
-		ids := make(map[string]string, len(p.Targets))
-		for i, t := range p.Targets {
-			ids[t.String()] = result.Positions[i].String()
-		}
-		return map[string]map[string]string{"ids": ids}
 	}
 }

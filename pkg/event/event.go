@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
@@ -26,18 +25,20 @@ func ParseType(s string) (Type, error) {
 	if s == "" || len(s) > MaxType {
 		return Type{}, invalidf("type", "it has %d bytes, allowed are 1 to %d", len(s), MaxType)
 	}
-	words := strings.Split(s, ".")
-	if len(words) < 2 {
+	if strings.IndexByte(s, '.') < 0 {
 		return Type{}, invalidf("type", "%s is not domain.action, like order.created", Quote(s))
 	}
-	for _, w := range words {
-		if w == "" {
+	word := 0 // bytes of it so far
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isAlnum(c), c == '-', c == '_':
+			word++
+		case c != '.':
+			return Type{}, invalidf("type", "%s: only A-Z a-z 0-9 - _ and dots are allowed", Quote(s))
+		case word == 0, i == len(s)-1:
 			return Type{}, invalidf("type", "%s has an empty word; it is domain.action, like order.created", Quote(s))
-		}
-		for i := range len(w) {
-			if c := w[i]; !isAlnum(c) && c != '-' && c != '_' {
-				return Type{}, invalidf("type", "%s: only A-Z a-z 0-9 - _ and dots are allowed", Quote(s))
-			}
+		default:
+			word = 0
 		}
 	}
 	if len(s) > len(ReservedPrefix) && strings.EqualFold(s[:len(ReservedPrefix)], ReservedPrefix) {
@@ -59,22 +60,11 @@ type JSON struct {
 // removed, and only where a line break has to go. It keeps b, which must not be changed afterwards. The error wraps
 // ErrInvalid.
 func ParseJSON(b []byte) (JSON, error) {
-	switch {
-	case !utf8.Valid(b):
-		return JSON{}, invalidf("JSON", "it is not UTF-8")
-	case !json.Valid(b):
-		var raw json.RawMessage
-		return JSON{}, invalidf("JSON", "%v", json.Unmarshal(b, &raw)) // says where, and no more than one character of it
+	d, err := ParseDocument(b)
+	if err != nil {
+		return JSON{}, err
 	}
-	b = bytes.Trim(b, " \t\r\n")
-	if bytes.ContainsAny(b, "\r\n") {
-		var line bytes.Buffer
-		if err := json.Compact(&line, b); err != nil {
-			return JSON{}, invalidf("JSON", "%v", err)
-		}
-		b = line.Bytes()
-	}
-	return JSON{raw: b}, nil
+	return JSON{raw: d.line()}, nil
 }
 
 // ParseObject is ParseJSON for a value that has to be an object.

@@ -25,7 +25,11 @@ func FuzzPublication(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, single, err := decodePublication(bytes.Clone(body), auth.Principal{Tenant: event.DefaultTenant(), Publish: auth.All()})
+		document, err := event.ParseDocument(bytes.Clone(body))
+		if err != nil {
+			return
+		}
+		p, single, err := decodePublication(document, auth.Principal{Tenant: event.DefaultTenant(), Publish: auth.All()})
 		if err != nil {
 			if answer := problemOf(err); answer.Status/100 != 4 {
 				t.Fatalf("%q is answered %d: %v", body, answer.Status, err)
