@@ -15,12 +15,6 @@ import (
 	"github.com/pushstream/pushstream/pkg/event"
 )
 
-const (
-	// maxCallEvents and maxCallBytes bound how long one call keeps the server from everybody else: about a millisecond.
-	maxCallEvents = 128
-	maxCallBytes  = 256 << 10
-)
-
 // Publish appends and relays. What waits while a call is under way is committed together with the next one, so the more is
 // published, the less each event costs.
 func (e *Engine) Publish(ctx context.Context, publications []backplane.Publication) []backplane.Result {
@@ -37,8 +31,17 @@ func (e *Engine) Publish(ctx context.Context, publications []backplane.Publicati
 		return results
 	}
 	r := &request{results: results, answered: make([]bool, len(publications)), waits: len(publications), done: make(chan struct{})}
+	items := make([]item, len(publications))
 	for i := range publications {
-		e.partitionOf(publications[i].Tenant).commits.add(&item{request: r, publication: &publications[i], index: i})
+		items[i] = item{request: r, publication: &publications[i], index: i}
+	}
+	for len(items) > 0 { // what is of one partition goes together, so that it goes into as few calls as it can
+		p, n := items[0].partition(e), 1
+		for n < len(items) && items[n].partition(e) == p {
+			n++
+		}
+		p.commits.add(items[:n])
+		items = items[n:]
 	}
 	select {
 	case <-r.done:
@@ -58,63 +61,13 @@ func failAll(results []backplane.Result, err error) {
 	}
 }
 
-// request is what one caller of Publish waits for.
-type request struct {
-	done chan struct{} // closed when no publication waits
-
-	mu       sync.Mutex
-	results  []backplane.Result
-	answered []bool
-	waits    int
-	givenUp  bool
-}
-
-func (q *request) isGivenUp() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.givenUp
-}
-
-// soFar returns what is known by now, and err for the rest. A call may be under way: its outcome is nobody's business any
-// more. What still waits is not sent: long after its publisher was told that it failed, nobody expects it.
-func (q *request) soFar(err error) []backplane.Result {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.givenUp = true
-	known := slices.Clone(q.results)
-	for i, answered := range q.answered {
-		if !answered {
-			known[i].Err = err
-		}
-	}
-	return known
-}
-
-// item is one publication of a request.
-type item struct {
-	request     *request
-	publication *backplane.Publication
-	index       int
-}
-
-func (it *item) answer(r backplane.Result) {
-	q := it.request
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.results[it.index], q.answered[it.index] = r, true
-	q.waits--
-	if q.waits == 0 {
-		close(q.done)
-	}
-}
-
 // commits takes the publications of one partition to the server, one call at a time.
 type commits struct {
 	partition *partition
 	lane      lane
 
 	mu      sync.Mutex
-	waiting []*item
+	waiting queue
 	working bool
 }
 
@@ -126,19 +79,23 @@ type lane struct {
 
 func newLane() lane { return lane{name: rand.Text()[:12]} }
 
-// add queues an item, and begins to work if nobody does.
-func (c *commits) add(it *item) {
+// add queues items, and begins to work if nobody does.
+func (c *commits) add(items []item) {
 	e := c.partition.engine
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.waiting = append(c.waiting, it)
+	for i := range items {
+		c.waiting.add(&items[i])
+	}
 	switch {
 	case c.working:
 	case e.start(c.run): // it ends when nothing waits
 		c.working = true
 	default:
-		c.waiting = nil
-		it.answer(backplane.Result{Err: fmt.Errorf("publish: %w", backplane.ErrClosed)})
+		c.waiting = queue{}
+		for i := range items {
+			items[i].answer(backplane.Result{Err: fmt.Errorf("publish: %w", backplane.ErrClosed)})
+		}
 	}
 }
 
@@ -154,23 +111,12 @@ func (c *commits) run() {
 	}
 }
 
-// next takes as much as one call may have, in the order in which it came.
+// next takes as much as one call may have.
 func (c *commits) next() []*item {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	taken := make([]*item, 0, min(len(c.waiting), maxCallEvents))
-	bytes, n := 0, 0
-	for ; n < len(c.waiting) && len(taken) < maxCallEvents && bytes < maxCallBytes; n++ {
-		if it := c.waiting[n]; !it.request.isGivenUp() {
-			taken = append(taken, it)
-			bytes += it.publication.Event.Size()
-		}
-	}
-	if len(taken) == 0 {
-		c.waiting, c.working = nil, false
-		return nil
-	}
-	c.waiting = c.waiting[n:]
+	taken := c.waiting.take()
+	c.working = taken != nil
 	return taken
 }
 
