@@ -20,7 +20,13 @@ local function server()
   end
 end
 
-local function place(ms, seq) return string.format('%.0f-%.0f', ms, seq) end
+local written, text -- the milliseconds that were written last, and how: most places of a call have the same
+
+-- place writes a place. Lua's own way of writing numbers is the quickest, and right for small ones.
+local function place(ms, seq)
+  if ms ~= written then written, text = ms, string.format('%.0f-', ms) end
+  return text .. (seq < 1e14 and seq or string.format('%.0f', seq))
+end
 
 local function parse(text)
   local ms, seq = string.match(text, '^(%d+)%-(%d+)$')
@@ -153,13 +159,12 @@ local function relay_only(p, logs, e)
   return ''
 end
 
--- append adds one event to one log behind what the log has, and relays it. before is the head without this event.
-local function append(p, log, last, e, before)
-  local prev = last
+-- append adds one event to one log behind what the log has, and relays it. ms and seq are the head without this event.
+local function append(p, log, e, ms, seq)
+  local prev = p.lasts[log]
   if not prev then
-    local bound = place(p.clock - p.set.age, 0)
-    local b, s = parse(before)
-    prev = '~' .. (after(p.clock - p.set.age, 0, b, s) and before or bound)
+    local bound = p.clock - p.set.age
+    prev = '~' .. (after(bound, 0, ms, seq) and place(ms, seq) or place(bound, 0))
   end
   local id = place(p.ms, p.seq)
   local added
@@ -169,41 +174,53 @@ local function append(p, log, last, e, before)
     added = redis.pcall('XADD', log, 'MAXLEN', p.set.length, id, 'type', e.type, 'data', e.data, 'prev', prev, 'meta', e.meta)
   end
   if type(added) == 'table' and added.err then return nil, added.err end
-  redis.call('PEXPIREAT', log, string.format('%.0f', p.ms + p.set.age))
-  redis.call(relay, log, p.tag .. '.' .. id .. ' ' .. prev .. ' ' .. e.type .. ' ' .. #e.meta .. ' ' .. e.meta .. e.data)
-  return p.tag .. '.' .. id
+  p.lasts[log] = id
+  if p.dated[log] ~= p.ms then
+    redis.call('PEXPIREAT', log, string.format('%.0f', p.ms + p.set.age))
+    p.dated[log] = p.ms
+  end
+  local position = p.tag .. '.' .. id
+  redis.call(relay, log, position .. ' ' .. prev .. ' ' .. e.type .. ' ' .. #e.meta .. ' ' .. e.meta .. e.data)
+  return position
 end
 
 -- reserve takes the next places for so many events. It comes before all else: a place that was given is never given again.
 local function reserve(p, events)
+  p.lasts = p.lasts or {} -- the last place of each log that this call has looked at
+  p.dated = p.dated or {} -- the milliseconds from which on its age was counted last
   p.ms, p.seq = next_place(p)
   p.left = events
   redis.call('HSET', p.head, 'at', place(p.ms, p.seq + events - 1))
 end
 
+-- last looks up the last place of a log once, and returns an error where it is no log. A log that outlived its partition's
+-- head may be ahead of the clock: the clock follows.
+local function last(p, log)
+  if p.lasts[log] then return nil end
+  local found = redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', '1')
+  if found.err then return found.err end
+  if found[1] then
+    p.lasts[log] = found[1][1]
+    local ms, seq = parse(found[1][1])
+    if not after(p.ms, p.seq, ms, seq) then
+      p.clock, p.ms, p.seq = math.max(p.clock, ms), ms, seq
+      reserve(p, p.left)
+    end
+  end
+end
+
 -- store appends one event to the logs that do not have it yet, at one place for all of them, and returns its position in
--- each. before is the head without this event.
-local function store(p, logs, e, before)
-  local positions, lasts = {}, {}
+-- each. ms and seq are the head without this event.
+local function store(p, logs, e, ms, seq)
+  local positions = {}
   for i, log in ipairs(logs) do
     positions[i] = e.key ~= '' and remembered(p, field(p, log, e.key)) or false
-    if not positions[i] then
-      local last = redis.pcall('XREVRANGE', log, '+', '-', 'COUNT', '1')
-      if last.err then return '!' .. last.err end
-      if last[1] then
-        lasts[i] = last[1][1]
-        -- A log that outlived its partition's head may be ahead of the clock: the clock follows.
-        local m, s = parse(lasts[i])
-        if not after(p.ms, p.seq, m, s) then
-          p.clock, p.ms, p.seq = math.max(p.clock, m), m, s
-          reserve(p, p.left)
-        end
-      end
-    end
+    local err = not positions[i] and last(p, log)
+    if err then return '!' .. err end
   end
   for i, log in ipairs(logs) do
     if not positions[i] then
-      local position, err = append(p, log, lasts[i], e, before)
+      local position, err = append(p, log, e, ms, seq)
       if err then return '!' .. err end
       if e.key ~= '' then remember(p, field(p, log, e.key), position) end
       positions[i] = position
@@ -235,20 +252,24 @@ local function publish(keys, argv)
     end
   end
   local count = (#argv - 3) / 6
-  local before = place(p.ms, p.seq)
+  local ms, seq = p.ms, p.seq
   reserve(p, count)
   local reply = {header(p)}
   for i = 0, count - 1 do
     local a = 3 + i * 6
-    local logs = {}
-    for n in string.gmatch(argv[a + 1], '%d+') do logs[#logs + 1] = keys[4 + n] end
+    local logs, only = {}, tonumber(argv[a + 1])
+    if only then
+      logs[1] = keys[4 + only]
+    else
+      for n in string.gmatch(argv[a + 1], '%d+') do logs[#logs + 1] = keys[4 + n] end
+    end
     local e = {type = argv[a + 2], data = argv[a + 3], meta = argv[a + 4], key = argv[a + 5]}
     if argv[a + 6] == 'live' then
       reply[i + 2] = relay_only(p, logs, e)
     else
-      reply[i + 2] = store(p, logs, e, before)
+      reply[i + 2] = store(p, logs, e, ms, seq)
     end
-    before = place(p.ms, p.seq)
+    ms, seq = p.ms, p.seq
     p.left = p.left - 1
     if p.left > 0 then p.seq = p.seq + 1 end
   end
@@ -336,9 +357,9 @@ local function send(keys, argv)
   if not is_json(e.data) then return fail('the data is not JSON; a text needs quotes of its own') end
   if e.meta ~= '' and not (string.find(e.meta, '^%s*{') and is_json(e.meta)) then return fail('the meta is not a JSON object') end
   if #e.key > 200 then return fail('the key has more than 200 bytes') end
-  local before = place(p.ms, p.seq)
+  local ms, seq = p.ms, p.seq
   reserve(p, 1)
-  local position = store(p, {log}, e, before)
+  local position = store(p, {log}, e, ms, seq)
   if string.sub(position, 1, 1) == '!' then return redis.error_reply(string.sub(position, 2)) end
   return position
 end
