@@ -2,7 +2,9 @@ package broker
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pushstream/pushstream/pkg/backplane"
 	"github.com/pushstream/pushstream/pkg/event"
@@ -18,6 +20,7 @@ type relay struct {
 	log     *slog.Logger
 	metrics Metrics
 	ending  func() bool // the node is stopping: a doubt is no news
+	begun   atomic.Bool // every partition has been vouched for once
 
 	mu     sync.Mutex
 	signal func(message []byte)
@@ -58,17 +61,8 @@ func newRelay(s *store.Store, partitions int, log *slog.Logger, metrics Metrics)
 	return &relay{store: s, log: log, metrics: metrics, signal: func([]byte) {}, parts: make([]part, partitions), chains: make(map[event.LogName]*chain)}
 }
 
-// started reports whether every partition has been vouched for once.
-func (r *relay) started() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, p := range r.parts {
-		if !p.ever {
-			return false
-		}
-	}
-	return true
-}
+// started reports whether every partition has been vouched for once. Every request asks.
+func (r *relay) started() bool { return r.begun.Load() }
 
 // joining makes room for the chains of logs whose relay is being asked for, so that none of their events is taken for
 // one that nobody reads. It returns the logs as the store knows them.
@@ -225,6 +219,9 @@ func (r *relay) Vouched(partition backplane.Partition, head event.Position) {
 	r.mu.Lock()
 	r.parts[partition] = part{
 		vouched: true, ever: true, floor: head, timeline: head.Timeline(), passed: head, current: head, epoch: r.parts[partition].epoch + 1,
+	}
+	if !slices.ContainsFunc(r.parts, func(p part) bool { return !p.ever }) {
+		r.begun.Store(true)
 	}
 	r.mu.Unlock()
 	r.log.Info("relay vouched for", slog.Int("partition", int(partition)))
