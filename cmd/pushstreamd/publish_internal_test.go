@@ -211,17 +211,23 @@ func TestPublishLines(t *testing.T) {
 }
 
 func TestPublishManyLines(t *testing.T) {
-	event := `{"target":"all","type":"a.b","data":1}` + "\n"
-	results := func(n int) http.HandlerFunc {
-		return says(200, `{"results":[`+strings.TrimSuffix(strings.Repeat(`{"id":"x.1-0"},`, n), ",")+`]}`)
+	var lines, ids strings.Builder
+	for i := range 1001 {
+		lines.WriteString(eventLine(i))
+		fmt.Fprintf(&ids, "id-k%d\n", i)
 	}
-	n := newFakeNode(t, results(500), results(500), results(1))
-	o := (&clientRun{stdin: strings.Repeat(event, 1001)}).do(t, "publish", "--batch", "--url", n.URL)
+	var n *fakeNode
+	n = newFakeNode(t, storing(&n, 1<<20))
+	o := (&clientRun{stdin: lines.String()}).do(t, "publish", "--batch", "--url", n.URL)
 	require.Zero(t, o.code, o.stderr)
-	require.Equal(t, strings.Repeat("x.1-0\n", 1001), o.stdout)
+	require.Equal(t, ids.String(), o.stdout)
+	require.GreaterOrEqual(t, len(n.bodies), 3)
+	for _, body := range n.bodies {
+		require.LessOrEqual(t, strings.Count(body, `"key"`), batchLines)
+	}
 
 	n = newFakeNode(t, says(403, `{"code":"forbidden"}`))
-	o = (&clientRun{stdin: strings.Repeat(event, 1001)}).do(t, "publish", "--batch", "--url", n.URL)
+	o = (&clientRun{stdin: lines.String()}).do(t, "publish", "--batch", "--url", n.URL)
 	require.Equal(t, exitForbidden, o.code)
 	require.Len(t, n.asked, 1, "the others would fare no better")
 
