@@ -69,6 +69,10 @@ soak: setup ## Run two nodes under traffic for SECONDS (6000), and write docs/re
 	PUSHSTREAM_TEST_SECONDS=$(or $(SECONDS),6000) PUSHSTREAM_TEST_REPORT='$(CURDIR)/docs/reference' \
 		go test ./integration -count=1 -timeout 0 -v -run '^TestSoak$$'
 
+.PHONY: performance
+performance: setup ## Measure what a deployment costs, on a machine that does nothing else, and write docs/reference/performance.md
+	PUSHSTREAM_TEST_REPORT='$(CURDIR)/docs/reference' go test ./integration -count=1 -timeout 0 -v -run '^TestPerformance$$'
+
 .PHONY: test-valkey
 test-valkey: ## Run the tests of the Redis backplane against Valkey
 	scripts/setup gcc valkey-server

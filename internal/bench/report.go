@@ -43,6 +43,8 @@ type Report struct {
 	Ended     int `json:"ended"`
 	// Targets is how many topics they were spread over.
 	Targets int `json:"targets"`
+	// Began is when what is measured began, after the warm-up, for who compares it with what the deployment itself measures.
+	Began time.Time `json:"began"`
 	// Seconds is how long was published and measured.
 	Seconds float64 `json:"seconds"`
 	// Interrupted says that the run was ended early.
@@ -81,7 +83,7 @@ type Report struct {
 // report returns what was measured, when all has ended.
 func (r *run) report() (Report, error) {
 	all := seen{whys: make(map[string]int)}
-	out := Report{Readers: r.cfg.Readers, Targets: len(r.lanes), Interrupted: r.interrupted}
+	out := Report{Readers: r.cfg.Readers, Targets: len(r.lanes), Interrupted: r.interrupted, Began: r.base.Add(r.plan.measure)}
 	for _, s := range r.shards {
 		all.merge(&s.seen)
 		for i := range s.readers {
