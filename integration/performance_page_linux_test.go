@@ -167,7 +167,8 @@ func (c capacity) write(write func(string, ...any)) {
 		write("| %s | %s |\n", row.what, number(row.value))
 	}
 	write("\nWhat follows from that for some deployments. Memory is that of readers; a node itself takes some 30 MiB, and as much again as\n" +
-		"it uses while it works. Redis has one core for all of its partition: with more than it can do, use a Cluster.\n\n")
+		"it uses while it works. Redis executes on one core: what comes in batches costs it least, and a Cluster shares the work where\n" +
+		"there are several tenants, since all of one tenant is in one place.\n\n")
 	write("| deployment | cores of nodes | memory of readers | a core of Redis |\n|---|---:|---:|---:|\n")
 	for _, d := range []demand{
 		{"10,000 readers, an event of their own once a minute", 10_000, 10_000 / 60.0, 1},
