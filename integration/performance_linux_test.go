@@ -1,129 +1,195 @@
 package integration_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pushstream/pushstream/internal/bench"
+	"github.com/pushstream/pushstream/internal/redistest"
 )
 
-// performancePages is what the pages of the run are called.
-const performancePages = "performance"
+const (
+	// performancePages begins the names of the page and its pictures.
+	performancePages = "performance"
+	// performanceRuns is how often everything is measured for the page, unless PUSHSTREAM_TEST_RUNS says so; the medians are in it.
+	performanceRuns = 3
+)
 
-// series is a number of loads that differ in one thing.
-type series struct {
-	name  string // of its picture
-	title string
-	what  string // is different
-	log   bool   // the steps multiply
-	steps []point
-}
-
-// point is one load, measured several times.
-type point struct {
-	value float64 // of what is different
-	load  workload
-	costs []cost
-}
-
-// median returns the median of something over all measurements.
-func (s point) median(of func(cost) float64) float64 {
-	all := make([]float64, len(s.costs))
-	for i, c := range s.costs {
-		all[i] = of(c)
-	}
-	slices.Sort(all)
-	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
-}
-
-// performance is a run of all series.
+// performance is what deployments were measured to need.
 type performance struct {
-	t      *testing.T
-	began  time.Time
-	repeat int
-	series []series
+	trials
+
+	began time.Time
+	took  time.Duration
+	runs  int
+	redis string // its version
+	of    map[trial][]measured
 }
 
-// TestPerformance measures what a deployment costs. Without PUSHSTREAM_TEST_REPORT it is short, writes nothing, and only shows that
-// all is there.
+// measured is what one run of a trial came to, in the time that counts.
+type measured struct {
+	seconds            float64
+	events, deliveries float64
+	acknowledged       float64 // a second
+	p50, p99           float64 // of deliveries, in milliseconds
+	nodes, store       float64 // CPU time of all nodes and of Redis, in microseconds
+	accept             float64 // CPU time of all nodes from the first reader to when all were there
+	empty, memory      float64 // of all nodes, before the first reader and at the end, in bytes
+}
+
+// What a delivery, an event and a reader cost, for the page docs/reference/performance.md. Without PUSHSTREAM_TEST_REPORT, a
+// folder for the page, it is little that is measured, and the page is made and not kept.
 func TestPerformance(t *testing.T) {
-	p := &performance{t: t, began: time.Now(), repeat: 1, series: shortSeries()}
-	if reportDir() != "" {
-		p.repeat, p.series = 3, longSeries()
+	t.Parallel()
+	p := &performance{trials: shortTrials(), began: time.Now(), runs: 1, of: make(map[trial][]measured)}
+	dir := reportDir()
+	if dir == "" {
+		dir = t.TempDir()
+	} else {
+		p.trials, p.runs = longTrials(), performanceRuns
+		if text := os.Getenv("PUSHSTREAM_TEST_RUNS"); text != "" {
+			var err error
+			p.runs, err = strconv.Atoi(text)
+			require.NoError(t, err)
+		}
 	}
-	for round := range p.repeat {
-		for i := range p.series {
-			for j := range p.series[i].steps {
-				p.measure(round, &p.series[i], &p.series[i].steps[j])
+	for run := range p.runs {
+		for _, load := range p.all() {
+			if run == 0 || !load.once {
+				p.measure(t, load)
 			}
 		}
 	}
+	p.took = time.Since(p.began)
 	page := p.page()
-	for _, s := range p.series {
-		for _, step := range s.steps {
-			require.Positive(t, step.median(cost.perDelivery), "%s: %v", s.title, step.value)
-			require.Positive(t, step.median(func(c cost) float64 { return c.deliveries.P50 }))
+	require.NotContains(t, page, "NaN")
+	require.NotContains(t, page, "Inf")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, performancePages+".md"), []byte(page), 0o644))
+	for name, picture := range p.pictures() {
+		require.NotContains(t, picture, "NaN", name)
+		require.NotContains(t, picture, "Inf", name)
+		require.Contains(t, page, "]("+name+")")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(picture), 0o644))
+	}
+	t.Logf("the report is in %s, after %v", dir, p.took.Round(time.Second))
+}
+
+// measure does one trial once. Its processes have ended when the next one's begin.
+func (p *performance) measure(t *testing.T, load trial) {
+	t.Helper()
+	settings := strings.Fields(load.settings)
+	command, pids, stores := load.flags(), []int(nil), []int(nil)
+	if load.redis {
+		server := redistest.Start(t)
+		defer server.Stop()
+		settings = append(settings, "--redis", server.URL())
+		p.redis = redisInfo(t, server, "redis_version")
+		pid, err := strconv.Atoi(redisInfo(t, server, "process_id"))
+		require.NoError(t, err)
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // in a container it would have another number here
+		require.NoError(t, err)
+		require.Regexp(t, "^(redis|valkey)", string(name))
+		stores = append(stores, pid)
+	}
+	for range load.nodes {
+		n := startNode(t, settings...)
+		defer n.stop()
+		command = append(command, "--url", n.URL)
+		pids = append(pids, n.cmd.Process.Pid)
+	}
+	watch := startMeter(t, append(pids, stores...)...)
+	report := runBench(t, command...)
+	watch.end(t)
+	m := evaluate(load, report, watch.used)
+	p.of[load] = append(p.of[load], m)
+	t.Logf("%+v: %+v", load, m)
+	require.Positive(t, m.nodes)
+	require.Positive(t, m.accept)
+	require.Positive(t, m.deliveries)
+	require.Equal(t, load.redis, m.store > 0)
+}
+
+// evaluate takes what was used while the load was measured. The readings of the nodes come first. The time ends as planned and
+// not, as in the report, with the last answer: an event for many readers is written for a while after that.
+func evaluate(load trial, report bench.Report, used [][]usage) measured {
+	end := report.Began.Add(load.lasts)
+	m := measured{
+		seconds: load.lasts.Seconds(), events: float64(report.Acknowledged.Count), deliveries: float64(report.Deliveries.Count),
+		acknowledged: report.Acknowledged.PerSecond, p50: report.Deliveries.P50, p99: report.Deliveries.P99,
+	}
+	for i, readings := range used {
+		before, after := usedAt(readings, report.Began), usedAt(readings, end)
+		cpu := microseconds(after.cpu - before.cpu)
+		if i >= load.nodes {
+			m.store += cpu
+			continue
 		}
-		require.Contains(t, page, "## "+s.title+"\n")
-		require.Contains(t, s.picture(), "</svg>")
+		m.nodes += cpu
+		m.accept += microseconds(usedAt(readings, report.Began.Add(-load.warmup)).cpu - readings[0].cpu)
+		m.empty += float64(readings[0].memory)
+		m.memory += float64(after.memory)
 	}
-	p.write(page)
+	return m
 }
 
-func (p *performance) measure(round int, of *series, s *point) {
-	p.t.Run(fmt.Sprintf("%s/%v/%d", of.name, s.value, round+1), func(t *testing.T) {
-		s.costs = append(s.costs, s.load.measure(t))
-	})
-	require.Len(p.t, s.costs, round+1, "it could not be measured")
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// runBench puts load on, from a process of its own, whose CPU time is then nobody else's. Nothing may be lost.
+func runBench(t *testing.T, flags ...string) (report bench.Report) {
+	t.Helper()
+	var said log
+	cmd := exec.CommandContext(t.Context(), program(t, "./cmd/pushstreamd"), append([]string{"bench"}, flags...)...)
+	cmd.SysProcAttr, cmd.Stderr = dieWithParent(), &said
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s%s", said.String(), out)
+	require.NoError(t, json.Unmarshal(out, &report))
+	require.Equal(t, report.Readers, report.Connected)
+	require.Zero(t, report.Lost+report.Skipped+report.OutOfOrder+report.Doubtful, "%s", out)
+	require.Zero(t, report.Reconnects, "%s", out)
+	return report
 }
 
-func shortSeries() []series {
-	brief := workload{readers: 40, targets: 1, size: 128, batch: 1, duration: 500 * time.Millisecond, warmup: 100 * time.Millisecond}
-	return seriesOf(brief, 50, 40, []int{10, 40}, []int{1, 20}, []int{100, 1000}, []int{1, 2}, []int{1, 10})
+// redisInfo returns a field of what a Redis says of itself.
+func redisInfo(t *testing.T, server *redistest.Server, field string) string {
+	t.Helper()
+	text, ok := server.Do("INFO", "server").(string)
+	require.True(t, ok)
+	_, after, found := strings.Cut(text, "\n"+field+":")
+	require.True(t, found, field)
+	return strings.Fields(after)[0]
 }
 
-func longSeries() []series {
-	usual := workload{readers: 1000, targets: 1, size: 128, batch: 1, duration: 5 * time.Second, warmup: time.Second}
-	all := seriesOf(usual, 500, 5000, []int{100, 1000, 5000, 18_000}, []int{1, 10, 100, 1000, 5000}, []int{100, 1000, 4000, 16_000}, []int{1, 2, 3}, []int{1, 10, 100})
-	most := &all[0].steps[3].load
-	most.warmup = 12 * time.Second // nodes return memory once readers have come
-	return all
+// median is the one in the middle of what all runs of a trial came to.
+func (p *performance) median(load trial, of func(measured) float64) float64 {
+	var values []float64
+	for _, m := range p.of[load] {
+		values = append(values, of(m))
+	}
+	slices.Sort(values)
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
-// seriesOf returns all series, of steps as they are named, with at most so many events a second and a crowd of readers where there
-// are many. The rates are such that nothing is at its limit, except where that is what is measured.
-func seriesOf(usual workload, most float64, crowd int, readers, targets, sizes, nodes, batches []int) []series {
-	perReader := series{name: "readers", title: "Readers", what: "readers of one topic", log: true}
-	for _, n := range readers {
-		l := usual
-		l.readers, l.rate = n, min(most, max(2, 10_000/float64(n)))
-		perReader.steps = append(perReader.steps, point{value: float64(n), load: l})
-	}
-	perTarget := series{name: "targets", title: "Targets", what: "topics that " + number(float64(crowd)) + " readers are spread over", log: true}
-	for _, n := range targets {
-		l := usual
-		l.readers, l.targets, l.rate = crowd, n, min(most, max(4, 2*float64(n)))
-		perTarget.steps = append(perTarget.steps, point{value: float64(n), load: l})
-	}
-	perSize := series{name: "size", title: "Size", what: "bytes of an event's data", log: true}
-	for _, n := range sizes {
-		l := usual
-		l.size, l.rate = n, 10
-		perSize.steps = append(perSize.steps, point{value: float64(n), load: l})
-	}
-	perNode := series{name: "nodes", title: "Nodes", what: "nodes on one Redis, for " + number(float64(crowd)) + " readers of 100 topics"}
-	for _, n := range nodes {
-		l := usual
-		l.nodes, l.readers, l.targets, l.rate = n, crowd, min(100, crowd), min(most, 200)
-		perNode.steps = append(perNode.steps, point{value: float64(n), load: l})
-	}
-	perBatch := series{name: "batches", title: "Batches", what: "events of a request, sent to one node on Redis as fast as they are acknowledged", log: true}
-	for _, n := range batches {
-		l := usual
-		l.nodes, l.readers, l.targets, l.batch, l.rate = 1, 64, 64, n, 0
-		perBatch.steps = append(perBatch.steps, point{value: float64(n), load: l})
-	}
-	return []series{perReader, perTarget, perSize, perNode, perBatch}
-}
+// What is told of a run of a trial, in microseconds of CPU time.
+
+func (m measured) perEvent() float64      { return m.nodes / m.events }
+func (m measured) perDelivery() float64   { return m.nodes / m.deliveries }
+func (m measured) storePerEvent() float64 { return m.store / m.events }
+func (m measured) latency50() float64     { return m.p50 }
+func (m measured) latency99() float64     { return m.p99 }
+
+// busy is how much of one processor all nodes used.
+func (m measured) busy() float64 { return m.nodes / 1e6 / m.seconds }

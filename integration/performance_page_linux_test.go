@@ -2,182 +2,174 @@ package integration_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-
-	"github.com/stretchr/testify/require"
 )
 
-// write writes the page and its pictures into the folder that is named, if one is.
-func (p *performance) write(page string) {
-	p.t.Helper()
-	dir := reportDir()
-	if dir == "" {
-		return
-	}
-	require.NoError(p.t, os.WriteFile(filepath.Join(dir, performancePages+".md"), []byte(page), 0o644))
-	for _, s := range p.series {
-		require.NoError(p.t, os.WriteFile(filepath.Join(dir, s.file()), []byte(s.picture()), 0o644))
-	}
+// performanceFigure is one of the measurements along a quantity: a table, and a picture of it.
+type performanceFigure struct {
+	title, text string
+	picture     string // the name of its file
+	unit        string // of the quantity
+	log         bool   // the quantity grows by factors
+	along       []trial
+	quantity    func(trial) int
+	columns     []performanceColumn
 }
 
-func (s series) file() string { return performancePages + "-" + s.name + ".svg" }
+// performanceColumn is what is told of each trial. Those with a chart are in the picture, all with one title in one chart.
+type performanceColumn struct {
+	name        string
+	of          func(measured) float64
+	chart, line string
+	unit        string
+	log         bool
+}
 
 // page is the report in Markdown.
 func (p *performance) page() string {
 	var b strings.Builder
 	write := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
-	write("# Performance\n\nWritten by `make performance`; do not edit. What publishing and delivering cost, how that grows, and how many readers a\n" +
-		"machine holds.\n\n```sh\nmake performance\n```\n\n")
-	write("Run on %s with %s on %s/%s, %d processors, and Redis %s.\n\n", p.began.UTC().Format("2006-01-02"), runtime.Version(),
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), p.redisVersion())
-	write("## Method\n\n[`pushstreamd bench`](../operations/bench.md) puts load on real nodes, over the loopback interface. It, the nodes and Redis share the\n"+
-		"processors, so latencies are those of a machine that is busy with all three. CPU time is what the kernel says that the processes of\n"+
-		"the nodes, or of Redis, used while events were published and measured, system calls included: that part of TCP too that a network\n"+
-		"card would do, and the receiver's half of it, which a loopback interface charges to the sender. Each figure is the median of %d\n"+
-		"measurement%s; each of these had nodes and a Redis of its own, and lost nothing. Events have 128 bytes of data unless it says\n"+
-		"otherwise. Your machine is another one: run it there, and compare.\n\n", p.repeat, plural(p.repeat))
-	for _, s := range p.series {
-		s.write(write)
-	}
-	p.capacity().write(write)
-	return b.String()
-}
-
-func plural(n int) string {
-	if n == 1 {
-		return ""
-	}
-	return "s"
-}
-
-func (p *performance) redisVersion() string {
-	last := p.series[len(p.series)-1].steps[0].costs
-	return last[0].redisVersion
-}
-
-func (s series) write(write func(string, ...any)) {
-	write("## %s\n\n![CPU time and latency by number of %s](%s)\n\n", s.title, s.what, s.file())
-	write("| %s | events/s | deliveries/s | nodes, µs an event | nodes, µs a delivery | Redis, µs an event | p50, ms | p99, ms |\n", s.what)
-	write("|---:|---:|---:|---:|---:|---:|---:|---:|\n")
-	for _, step := range s.steps {
-		redis := "-"
-		if step.load.nodes > 0 {
-			redis = figure(step.median(cost.redisPerEvent))
+	write("# Performance\n\nWritten by `make performance`; do not edit. It says what an event, a delivery and a reader cost on one machine, how that grows, and\n" +
+		"what to plan with.\n\n")
+	p.writeMethod(write)
+	for _, f := range p.figures() {
+		write("## %s\n\n%s\n\n![%s](%s)\n\n", f.title, f.text, f.title, f.picture)
+		header, rows := []string{f.unit}, make([][]string, len(f.along))
+		for _, c := range f.columns {
+			header = append(header, c.name)
 		}
-		write("| %s | %s | %s | %s | %s | %s | %s | %s |\n", number(step.value),
-			figure(step.median(func(c cost) float64 { return c.acknowledged.PerSecond })), figure(step.median(func(c cost) float64 { return c.deliveries.PerSecond })),
-			figure(step.median(cost.perEvent)), figure(step.median(cost.perDelivery)), redis,
-			figure(step.median(func(c cost) float64 { return c.deliveries.P50 })), figure(step.median(func(c cost) float64 { return c.deliveries.P99 })))
+		for i, load := range f.along {
+			rows[i] = append(rows[i], number(float64(f.quantity(load))))
+			for _, c := range f.columns {
+				rows[i] = append(rows[i], threeDigits(p.median(load, c.of)))
+			}
+		}
+		writeRows(write, header, rows)
+	}
+	p.writeReaders(write)
+	p.writeCapacity(write)
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+func (p *performance) writeMethod(write func(string, ...any)) {
+	write("Run on %s with %s on %s/%s, %d processors, and Redis %s. It took %s seconds.\n\n",
+		p.began.UTC().Format("2006-01-02"), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), p.redis, number(p.took.Seconds()))
+	write("## How it is measured\n\n"+
+		"Each row is a load on processes that were started for it: nodes, a Redis where there is one, and [`pushstreamd bench`](../operations/bench.md)\n"+
+		"for readers and publishers. After a warm-up, and once all readers are connected, it is measured for %v, or %v at full speed;\n"+
+		"idle readers for longer. ", p.readers[0].lasts, p.saturated[0].lasts)
+	if p.runs > 1 {
+		write("All was done %d times, one round after the other, and the figures are medians; only idle readers were measured once.\n\n", p.runs)
+	} else {
+		write("It was done once.\n\n")
+	}
+	write("* **CPU** is the time that the kernel says the processes used, in user mode and in the kernel, from `/proc/PID/task`: what the network\n" +
+		"  takes of a sender is in it, and on loopback some of what it takes of a receiver. That of readers and publishers is not.\n" +
+		"* An event costs a node that has little to do more than a busy one: its threads sleep in between, and are woken. Compare\n" +
+		"  [at a pace](#events-of-one-request) and [as fast as it goes](#as-fast-as-it-goes).\n" +
+		"* **Latency** is from when an event was due to when a reader has it. An event for many readers is written to one after the other,\n" +
+		"  so p50 is about half of the time that this takes, and what the load's own process takes to read is in it.\n" +
+		"* **Memory** is what a node has in RAM.\n" +
+		"* Loads are paced, so that nothing is saturated where it is not said. No event was lost, doubtful or out of order.\n\n" +
+		"Nodes, Redis, readers and publishers share the same processors and disturb each other, and the figures are those of this machine, and\n" +
+		"of loopback without TLS and without authentication. Yours has others:\n\n```sh\nmake performance\n```\n\n")
+}
+
+// writeReaders tells of idle readers.
+func (p *performance) writeReaders(write func(string, ...any)) {
+	c := p.costs()
+	write("## Idle readers\n\n%s readers of an embedded node, each with a topic of its own, when the node has given back what their coming took.\n"+
+		"Here they are pinged every %v, so that it can be measured what a ping costs, with all else that a node does for idle readers.\n\n", number(float64(p.idle.readers)), performancePing)
+	writeRows(write, []string{"one reader", ""}, [][]string{
+		{"memory", threeDigits(c.reader/1024) + " KiB"},
+		{"memory of the node without any", mib(int(c.empty)) + " MiB"},
+		{"CPU to accept it", threeDigits(c.accept) + " µs"},
+		{"CPU for a ping", threeDigits(c.ping) + " µs"},
+	})
+}
+
+// audiences are what is computed an example of.
+func audiences() []audience {
+	return []audience{
+		{readers: 1000, every: 1},
+		{readers: 10_000, every: 10},
+		{readers: 10_000, every: 60},
+		{readers: 100_000, every: 60},
+		{readers: 1_000_000, every: 300},
+		{readers: 10_000, every: 1, all: true},
+		{readers: 100_000, every: 10, all: true},
+		{readers: 1_000_000, every: 60, all: true},
+	}
+}
+
+func (p *performance) writeCapacity(write func(string, ...any)) {
+	c := p.costs()
+	batch := p.batches[len(p.batches)-1].batch
+	write("## What to plan with\n\nComputed from the figures above, for one processor of which %.0f %% are used. The rest is for bursts and for readers who come\n"+
+		"back together. Events cost what they do [as fast as it goes](#as-fast-as-it-goes), where a node is about as busy as that; deliveries to many\n"+
+		"what they do at a pace.\n\n", usableCore*100)
+	writeRows(write, []string{"a node with one processor", ""}, [][]string{
+		{"idle readers in 1 GiB, besides the node itself", number(gibibyte / c.reader)},
+		{"idle readers that it pings every 15 seconds", number(perSecond(c.ping) * usualPing)},
+		{"readers that it accepts a second", number(perSecond(c.accept))},
+		{fmt.Sprintf("deliveries a second, of events for %s readers each", number(float64(p.targets[0].readers))), number(perSecond(c.delivery))},
+		{"events a second, each for one reader, embedded", number(perSecond(c.event))},
+		{"the same with Redis", number(perSecond(c.shared))},
+		{fmt.Sprintf("the same, published %d at a time", batch), number(perSecond(c.sharedFew))},
+		{"events a second that Redis takes, with one processor", number(perSecond(c.store))},
+		{fmt.Sprintf("the same, published %d at a time", batch), number(perSecond(c.storeFew))},
+	})
+	write("Each row is for all of the processor: who does two things at a time has less for each.\n\n" +
+		"Examples, on nodes with Redis. Processors are those of all nodes together, and of Redis, whose work one\n" +
+		"thread does: what is over 1 there has to be published in [batches](http.md#answers), or less often.\n\n")
+	var rows [][]string
+	for _, a := range audiences() {
+		n, what := c.needs(a), "an event of its own"
+		if a.all {
+			what = "the same event"
+		}
+		rows = append(rows, []string{
+			number(a.readers), fmt.Sprintf("%s every %s s", what, number(a.every)), threeDigits(n.events), number(n.deliveries),
+			threeDigits(n.nodes), threeDigits(n.store), threeDigits(n.memory / gibibyte),
+		})
+	}
+	writeRows(write, []string{"readers", "each gets", "events/s", "deliveries/s", "processors of nodes", "of Redis", "GiB for readers"}, rows)
+	write("What is assumed:\n\n"+
+		"* Costs grow in proportion: twice the events take twice the time. The tables above show where that does not hold.\n"+
+		"* Events have %d bytes. They are published one at a time, and are spread evenly over time.\n"+
+		"* An event for one reader costs what it did with one node. One for all costs each node its deliveries, and Redis its publish.\n"+
+		"* Readers that get less than an event in 15 seconds are pinged every 15 seconds.\n"+
+		"* A reader takes the memory that it did without Redis. What logs take is in [limits](../operations/limits.md#memory), what Redis takes\n"+
+		"  is in [its page](../operations/redis.md#memory-and-time), and each node takes its own %s MiB.\n"+
+		"* An event for many readers is a burst. The last of them has it when the nodes have written to all of them, which the figures do\n"+
+		"  not say.\n"+
+		"* A node has 18,000 readers, or as many as `limits.connections` says, and more open files than that.\n"+
+		"* Readers stay. Those who come, and come back, cost what is said for accepting them.\n"+
+		"* There is neither TLS nor authentication in it, and no balancer.\n", p.batches[0].size, mib(int(c.empty)))
+}
+
+// writeRows writes a table whose first column is text.
+func writeRows(write func(string, ...any), header []string, rows [][]string) {
+	write("| %s |\n|---|%s\n", strings.Join(header, " | "), strings.Repeat("---:|", len(header)-1))
+	for _, row := range rows {
+		write("| %s |\n", strings.Join(row, " | "))
 	}
 	write("\n")
 }
 
-// figure formats a measured number with three digits that count, or whole.
-func figure(v float64) string {
+// threeDigits is a number for people, with about three digits that count.
+func threeDigits(v float64) string {
 	switch {
 	case v >= 100:
 		return number(v)
 	case v >= 10:
 		return strconv.FormatFloat(v, 'f', 1, 64)
+	case v >= 0.1:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	case v < 0.001: // nobody plans with so little
+		return "under 0.001"
 	}
-	return strconv.FormatFloat(v, 'f', 2, 64)
-}
-
-// picture shows what a series costs, and how long it takes.
-func (s series) picture() string {
-	steps := axis{unit: s.what, log: s.log, marked: true}
-	cpu, latency := chart{title: "CPU time", unit: "µs", log: true}, chart{title: "Latency of deliveries", unit: "ms", log: true}
-	lines := []struct {
-		in   *chart
-		name string
-		of   func(cost) float64
-	}{
-		{&cpu, "an event", cost.perEvent},
-		{&cpu, "a delivery", cost.perDelivery},
-		{&latency, "p50", func(c cost) float64 { return c.deliveries.P50 }},
-		{&latency, "p99", func(c cost) float64 { return c.deliveries.P99 }},
-	}
-	for _, step := range s.steps {
-		steps.values = append(steps.values, step.value)
-	}
-	for _, l := range lines {
-		drawn := line{name: l.name}
-		for _, step := range s.steps {
-			drawn.values = append(drawn.values, step.median(l.of))
-		}
-		l.in.lines = append(l.in.lines, drawn)
-	}
-	return drawing("CPU time and latency by number of "+s.what, steps, cpu, latency)
-}
-
-// capacity is what the costs come to. Times are in microseconds of CPU time.
-type capacity struct {
-	reader   float64 // bytes of memory
-	accept   float64 // of a reader
-	delivery float64 // of one event to one of many readers
-	publish  float64 // of one event, by its own request, to one reader
-	redis    float64 // the part of Redis in that
-	batched  float64 // the part of Redis in an event of the largest batch
-}
-
-func (p *performance) capacity() capacity {
-	readers, batches := p.series[0].steps, p.series[len(p.series)-1].steps
-	most := readers[len(readers)-1]
-	return capacity{
-		reader: most.median(cost.perReader), accept: most.median(cost.perAccept), delivery: readers[len(readers)/2].median(cost.perDelivery),
-		publish: batches[0].median(cost.perEvent), redis: batches[0].median(cost.redisPerEvent),
-		batched: batches[len(batches)-1].median(cost.redisPerEvent),
-	}
-}
-
-// demand is what a deployment has to do.
-type demand struct {
-	what                    string
-	readers, events, copies float64 // events a second, each for so many readers
-}
-
-// needs returns how many cores nodes take at half of their time, the memory of readers in bytes, and the share of one core that
-// Redis takes.
-func (c capacity) needs(d demand) (cores, bytes, redis float64) {
-	return 2 * d.events * (c.publish + max(0, d.copies-1)*c.delivery) / 1e6, d.readers * c.reader, d.events * c.redis / 1e6
-}
-
-func (c capacity) write(write func(string, ...any)) {
-	const half = 0.5e6 // microseconds of a core in a second
-	write("## Capacity\n\nComputed from the figures above, for cores like those of this run that are busy for half of the time: the other half is for\n" +
-		"the moments when a node is missing and its readers come back.\n\n")
-	write("| | |\n|---|---:|\n")
-	for _, row := range []struct {
-		what  string
-		value float64
-	}{
-		{"bytes of memory of an idle reader", c.reader},
-		{"idle readers in a GiB", 1 << 30 / c.reader},
-		{"microseconds of CPU for a reader that comes", c.accept},
-		{"readers that can come in a second, on one core", half / c.accept},
-		{"deliveries in a second of events for many, on one core", half / c.delivery},
-		{"events in a second for one reader each, on one core of nodes", half / c.publish},
-		{"events in a second by requests of their own, on the core of Redis", half / c.redis},
-		{"events in a second in large batches, on the core of Redis", half / c.batched},
-	} {
-		write("| %s | %s |\n", row.what, number(row.value))
-	}
-	write("\nWhat follows from that for some deployments. Memory is that of readers; a node itself takes some 30 MiB, and as much again as\n" +
-		"it uses while it works. Redis executes on one core: what comes in batches costs it least, and a Cluster shares the work where\n" +
-		"there are several tenants, since all of one tenant is in one place.\n\n")
-	write("| deployment | cores of nodes | memory of readers | a core of Redis |\n|---|---:|---:|---:|\n")
-	for _, d := range []demand{
-		{"10,000 readers, an event of their own once a minute", 10_000, 10_000 / 60.0, 1},
-		{"100,000 readers, an event of their own once a minute", 100_000, 100_000 / 60.0, 1},
-		{"10,000 readers, ten events a second for all of them", 10_000, 10, 10_000},
-		{"100,000 readers, one event a second for all of them", 100_000, 1, 100_000},
-		{"100,000 readers of 1,000 topics, each with an event every ten seconds", 100_000, 100, 100},
-	} {
-		cores, bytes, redis := c.needs(d)
-		write("| %s | %s | %s MiB | %s %% |\n", d.what, figure(cores), number(bytes/mebibyte), figure(100*redis))
-	}
+	return strconv.FormatFloat(v, 'g', 2, 64)
 }

@@ -72,9 +72,12 @@ func TestNothingIsLostAtANode(t *testing.T) {
 			cfg := short(url)
 			cfg.Readers, cfg.Targets = 200, 10
 			change(&cfg)
+			asked := time.Now()
 			r, err := bench.Run(t.Context(), cfg)
 			require.NoError(t, err)
 			require.NoError(t, r.Err())
+			require.Greater(t, r.Began, asked.Add(cfg.Warmup))
+			require.Less(t, r.Began, time.Now().Add(-cfg.Duration))
 			require.Equal(t, 200, r.Connected)
 			require.Equal(t, uint64(200), r.Connects.Count)
 			require.NotZero(t, r.Published)
