@@ -127,7 +127,10 @@ func (s *taken) drown() error {
 	block := make([]byte, 32<<10)
 	for {
 		n, err := s.Write([][]byte{block})
-		if err == nil && n == len(block) {
+		if err != nil {
+			return err // who writes is told by that, and not by Gone
+		}
+		if n == len(block) {
 			continue
 		}
 		select {
