@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pushstream/pushstream/pkg/client"
+	"github.com/pushstream/pushstream/pkg/event"
 )
 
 const (
@@ -238,6 +239,14 @@ func (l *line) parse(text []byte) error {
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more behind the event")
+	}
+	// encoding/json takes names in any letters, and the last of those that are there twice: no node does.
+	document, err := event.ParseDocument(text)
+	if err != nil {
+		return err
+	}
+	if _, err = document.Fields("target", "targets", "type", "data", "meta", "key", "live_only"); err != nil {
+		return err
 	}
 	switch {
 	case in.Data == nil:

@@ -189,15 +189,17 @@ func TestPublishLines(t *testing.T) {
 		`{"target":"all","type":"a.b","data":1}}`,
 		"{\"target\":\"user:\xff\",\"type\":\"a.b\",\"data\":1}",
 		`[]`, `42`, `{"target":7,"type":"a.b","data":1}`,
+		`{"target":"all","Target":"user:a","type":"a.b","data":1}`, `{"target":"all","type":"a.b","data":1,"target":"user:a"}`,
 	}, "\n")
 	n := newFakeNode(t, says(200, `{"results":[{"id":"x.1-0"},{"error":{"status":413,"code":"event_too_large","detail":"too large"}},{"ids":{"all":"x.2-0","user:a":"x.2-0"}},{"live":true}]}`))
 	o := (&clientRun{stdin: lines}).do(t, "publish", "--batch", "--url", n.URL)
 	require.Equal(t, exitFailure, o.code)
-	require.Equal(t, "x.1-0\n-\n-\n-\n-\n-\n-\nall x.2-0\nuser:a x.2-0\nlive\n-\n-\n-\n-\n-\n", o.stdout)
+	require.Equal(t, "x.1-0\n-\n-\n-\n-\n-\n-\nall x.2-0\nuser:a x.2-0\nlive\n-\n-\n-\n-\n-\n-\n-\n", o.stdout)
 	for _, text := range []string{
 		"line 3: status 413 (event_too_large): too large\n", "line 4: data is missing", "line 5: json: unknown field", "line 6: both target",
 		"line 7: ", "line 8: ", "line 11: there is more behind the event\n", "line 12: it is not UTF-8\n", "line 13: it is no object, but a JSON array\n",
-		"line 14: it is no object, but a JSON number\n", "line 15: target is a JSON number\n", "11 events were not stored\n",
+		"line 14: it is no object, but a JSON number\n", "line 15: target is a JSON number\n",
+		"line 16: invalid object: unknown field \"Target\"\n", "line 17: invalid object: the field \"target\" is there twice\n", "13 events were not stored\n",
 	} {
 		require.Contains(t, o.stderr, text)
 	}

@@ -25,47 +25,19 @@ type publication struct {
 
 // publicationOf takes an event apart. Members that do not exist, and those that are there twice, are errors.
 func publicationOf(document event.Document) (in publication, err error) {
-	if document.Kind() != "object" {
-		return in, invalid("this is a JSON %s; %s", document.Kind(), eventIsExpected)
+	fields, err := document.Fields("target", "targets", "type", "data", "key", "meta", "live_only")
+	if err != nil {
+		return in, invalid("%v; %s", err, eventIsExpected)
 	}
-	for quoted, value := range document.Members() {
-		name, _ := quoted.Unquote()
-		member := in.member(name)
-		switch {
-		case member == nil:
-			return in, invalid("unknown field %s; %s", event.Quote(name), eventIsExpected)
-		case !member.IsZero():
-			return in, invalid("%s is there twice; %s", name, eventIsExpected)
-		}
-		*member = value
-	}
-	for _, member := range []*event.Document{&in.target, &in.targets, &in.kind, &in.key, &in.meta, &in.liveOnly} {
-		if member.IsNull() {
-			*member = event.Document{}
+	const data = 3
+	for i := range fields {
+		if i != data && fields[i].IsNull() {
+			fields[i] = event.Document{}
 		}
 	}
-	return in, nil
-}
-
-func (in *publication) member(name string) *event.Document {
-	switch name {
-	case "target":
-		return &in.target
-	case "targets":
-		return &in.targets
-	case "type":
-		return &in.kind
-	case "data":
-		return &in.data
-	case "key":
-		return &in.key
-	case "meta":
-		return &in.meta
-	case "live_only":
-		return &in.liveOnly
-	default:
-		return nil
-	}
+	return publication{
+		target: fields[0], targets: fields[1], kind: fields[2], data: fields[data], key: fields[4], meta: fields[5], liveOnly: fields[6],
+	}, nil
 }
 
 // decodePublication reads one event that the principal may publish. single says that it named its target, not a list.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -73,6 +74,27 @@ func (d Document) Members() iter.Seq2[Document, Document] {
 			}
 		}
 	}
+}
+
+// Fields returns an object's members by their names: one for each name, zero where there is none. A member with another name,
+// and one that is there twice, are errors, and so is what is no object. They wrap ErrInvalid.
+func (d Document) Fields(names ...string) ([]Document, error) {
+	if d.Kind() != "object" {
+		return nil, invalidf("object", "it is a JSON %s", d.Kind())
+	}
+	fields := make([]Document, len(names))
+	for quoted, value := range d.Members() {
+		name, _ := quoted.Unquote()
+		at := slices.Index(names, name)
+		switch {
+		case at < 0:
+			return nil, invalidf("object", "unknown field %s", Quote(name))
+		case !fields[at].IsZero():
+			return nil, invalidf("object", "the field %s is there twice", Quote(name))
+		}
+		fields[at] = value
+	}
+	return fields, nil
 }
 
 // Elements yields the elements of an array in their order. Of what is no array it yields none.

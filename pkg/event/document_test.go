@@ -53,6 +53,26 @@ func TestDocument(t *testing.T) {
 	require.False(t, values[3].IsNull())
 }
 
+func TestFieldsOfADocument(t *testing.T) {
+	for text, why := range map[string]string{
+		`[1]`: "invalid object: it is a JSON array", `{"a":1,"A":2}`: `unknown field "A"`, `{"a":1,"a":null}`: `the field "a" is there twice`,
+		`{"a":1,"\u0061":2}`: "is there twice", `{"\ud800":1}`: "unknown field",
+	} {
+		d, err := event.ParseDocument([]byte(text))
+		require.NoError(t, err)
+		_, err = d.Fields("a", "b")
+		require.True(t, refused(t, err), text)
+		require.ErrorContains(t, err, why)
+	}
+	d, err := event.ParseDocument([]byte(`{"\u0062":null}`))
+	require.NoError(t, err)
+	fields, err := d.Fields("a", "b")
+	require.NoError(t, err)
+	require.Len(t, fields, 2)
+	require.True(t, fields[0].IsZero())
+	require.True(t, fields[1].IsNull())
+}
+
 // FuzzParseDocument checks that documents are taken apart as encoding/json does it.
 func FuzzParseDocument(f *testing.F) {
 	for _, seed := range []string{

@@ -1,7 +1,7 @@
 // Package redis is the engine for any number of nodes: a backplane on Redis or Valkey 7 and later, standalone, behind
 // Sentinel, or as a Cluster.
 //
-// The logs are streams, the relay is pub/sub, and a library of functions (functions.lua) does in one call what has to
+// The logs are streams, the relay is pub/sub, and a library of functions (the folder functions) does in one call what has to
 // happen as one: give positions, append, remember keys, relay. Each call also sees whether the server has a history of its
 // own: after a restart, a failover or the move of a slot it closes the partition's timeline and opens another.
 //

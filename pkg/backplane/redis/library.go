@@ -2,7 +2,7 @@ package redis
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
 	"strings"
 
@@ -10,11 +10,27 @@ import (
 )
 
 // version is part of the functions' names, so that nodes of two releases work side by side on one server. Whatever changes
-// functions.lua after a release raises it.
+// the functions after a release raises it.
 const version = "1"
 
-//go:embed functions.lua
-var library string
+// files has the parts of the library.
+//
+//go:embed functions
+var files embed.FS
+
+// library returns the code of the library, its parts in an order in which each knows what it calls.
+func library() string {
+	var code strings.Builder
+	for _, part := range []string{"partition", "publish", "send", "read", "canary", "signals", "lease"} {
+		text, err := files.ReadFile("functions/" + part + ".lua")
+		if err != nil {
+			panic(err) // it was embedded
+		}
+		code.Write(text)
+		code.WriteByte('\n')
+	}
+	return code.String()
+}
 
 // The functions, as metrics call them. Their full names have the library's name before them.
 const (
@@ -38,7 +54,7 @@ type functions struct {
 }
 
 func functionsOf(version string) functions {
-	return functions{name: "pushstream_" + version, code: strings.ReplaceAll(library, "_@", "_"+version)}
+	return functions{name: "pushstream_" + version, code: strings.ReplaceAll(library(), "_@", "_"+version)}
 }
 
 // full returns the name by which the server knows a function.
