@@ -87,12 +87,12 @@ func (d Development) Authenticate(r *http.Request) (Principal, error) {
 	query := queryOf(r)
 	var err error
 	if id := query.Get("user"); id != "" {
-		if p.User, err = event.User(id); err != nil {
+		if p.User, err = event.User(strings.Clone(id)); err != nil {
 			return Principal{}, err
 		}
 	}
 	if id := query.Get("session"); id != "" {
-		if p.Session, err = event.Session(id); err != nil {
+		if p.Session, err = event.Session(strings.Clone(id)); err != nil {
 			return Principal{}, err
 		}
 	}

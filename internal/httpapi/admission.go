@@ -15,41 +15,42 @@ type admission struct {
 	most, mostPerAddress int
 	left                 chan struct{} // wakes wait when a stream has left
 
-	mu      sync.Mutex
-	open    int
-	held    int
-	address map[netip.Prefix]int
+	mu     sync.Mutex
+	open   int
+	held   int
+	places map[netip.Prefix]int
 }
 
 func newAdmission(most, mostPerAddress int) *admission {
-	return &admission{most: most, mostPerAddress: mostPerAddress, left: make(chan struct{}, 1), address: make(map[netip.Prefix]int)}
+	return &admission{most: most, mostPerAddress: mostPerAddress, left: make(chan struct{}, 1), places: make(map[netip.Prefix]int)}
 }
 
 // check returns why a stream from an address would not be admitted now; nil if it would.
-func (a *admission) check(address netip.Prefix) error {
+func (a *admission) check(address netip.Addr) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.full(address)
 }
 
 // enter admits a stream, or returns why not. An admitted one has to leave.
-func (a *admission) enter(address netip.Prefix) error {
+func (a *admission) enter(address netip.Addr) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.full(address); err != nil {
 		return err
 	}
 	a.open++
-	a.address[address]++
+	a.places[placeOf(address)]++
 	return nil
 }
 
-func (a *admission) leave(address netip.Prefix) {
+func (a *admission) leave(address netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open--
-	if a.address[address]--; a.address[address] == 0 {
-		delete(a.address, address)
+	place := placeOf(address)
+	if a.places[place]--; a.places[place] == 0 {
+		delete(a.places, place)
 	}
 	select {
 	case a.left <- struct{}{}:
@@ -100,8 +101,8 @@ func (a *admission) room() error {
 	return a.fullNode()
 }
 
-func (a *admission) full(address netip.Prefix) error {
-	if a.mostPerAddress > 0 && a.address[address] >= a.mostPerAddress {
+func (a *admission) full(address netip.Addr) error {
+	if a.mostPerAddress > 0 && a.places[placeOf(address)] >= a.mostPerAddress {
 		return overloaded("too_many_connections_per_address", "your address has as many streams as it may have (limits.connections_per_address); close one first")
 	}
 	return a.fullNode()
@@ -128,21 +129,25 @@ func clientAddress(trusted []netip.Prefix) echo.IPExtractor {
 	return echo.ExtractIPFromXFFHeader(options...)
 }
 
-// addressOf returns what the limit for an address counts: the address, or the /64 of an IPv6 one, which a single
-// subscriber usually has in whole (RFC 6177).
-func addressOf(c echo.Context) netip.Prefix {
+// addressOf returns where a request comes from; zero where that is not known.
+func addressOf(c echo.Context) netip.Addr {
 	addr, err := netip.ParseAddr(c.RealIP())
 	if err != nil {
-		return netip.Prefix{}
+		return netip.Addr{}
 	}
-	addr = addr.Unmap().WithZone("")
+	return addr.Unmap().WithZone("")
+}
+
+// placeOf returns what the limit for an address counts: the address, or the /64 of an IPv6 one, which a single subscriber
+// usually has in whole (RFC 6177).
+func placeOf(addr netip.Addr) netip.Prefix {
 	bits := addr.BitLen()
 	if addr.Is6() {
 		bits = 64
 	}
-	prefix, err := addr.Prefix(bits)
+	place, err := addr.Prefix(bits)
 	if err != nil {
 		return netip.Prefix{}
 	}
-	return prefix
+	return place
 }

@@ -15,32 +15,40 @@ import (
 // session is what a stream holds for as long as it lasts: its places among the limits. It is small, because there are many.
 type session struct {
 	api     *API
-	address netip.Prefix
+	address netip.Addr     // of the reader; zero where that is not known
 	user    *event.LogName // nil for one that is not counted
 	conn    net.Conn       // as it was accepted; nil where it was not taken over
-	id      string
-	opened  int64 // nanoseconds since 1970
+	opened  int64          // nanoseconds since 1970
 
-	err    error
-	reason store.Reason
 	lasts  atomic.Int32 // what of it has not ended yet: the connection of the store, and the socket
+	reason store.Reason // why the connection ended
+	id     string       // of the connection, once it has ended
+	err    error        // of the socket
 }
 
-// begin has the session last until closed and ended have been called, in any order.
-func (s *session) begin(id string) {
-	s.id, s.opened = id, time.Now().UnixNano()
+// begin has the session last until Closed and Ended have been called, in any order.
+func (s *session) begin() {
+	s.opened = time.Now().UnixNano()
 	s.lasts.Store(2)
 	s.api.metrics.ConnectionOpened()
 }
 
-// closed takes the end of the store's connection.
-func (s *session) closed(reason store.Reason) {
-	s.reason = reason
+// Address is where the reader is.
+func (s *session) Address() string {
+	if !s.address.IsValid() {
+		return ""
+	}
+	return s.address.String()
+}
+
+// Closed takes the end of the store's connection.
+func (s *session) Closed(id string, reason store.Reason) {
+	s.id, s.reason = id, reason
 	s.endPart()
 }
 
-// ended takes the end of the socket.
-func (s *session) ended(err error) {
+// Ended takes the end of the socket.
+func (s *session) Ended(err error) {
 	s.err = err
 	s.endPart()
 }

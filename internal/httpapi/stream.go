@@ -32,7 +32,7 @@ func (a *API) open(c echo.Context, s *session) (stream store.Stream, serve func(
 	if r.ProtoMajor != 1 || r.TLS != nil {
 		w.WriteHeader(http.StatusOK)
 		response := sse.NewResponse(w, a.streams)
-		return response, func(owner sse.Owner) { s.ended(response.Serve(r.Context(), owner)) }, nil
+		return response, func(owner sse.Owner) { s.Ended(response.Serve(r.Context(), owner)) }, nil
 	}
 	conn, _, err := w.Hijack()
 	if err != nil {
@@ -48,7 +48,7 @@ func (a *API) open(c echo.Context, s *session) (stream store.Stream, serve func(
 		_ = conn.Close() //nolint:errcheck // the first error is the one that matters
 		return nil, nil, fmt.Errorf("open stream: %w", err)
 	}
-	return detached, func(owner sse.Owner) { detached.Start(owner, s.ended) }, nil
+	return detached, func(owner sse.Owner) { detached.Start(owner, s) }, nil
 }
 
 // refuse answers a request for a stream that cannot be served. A native EventSource gives up for good on any status but

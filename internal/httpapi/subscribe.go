@@ -87,7 +87,7 @@ func (a *API) roomForTicket(r *http.Request, query url.Values) error {
 }
 
 // wouldServe returns why a stream would be refused now, as far as that is known without joining anything; nil if it would not.
-func (a *API) wouldServe(c echo.Context, address netip.Prefix, query url.Values, topics []event.Target) error {
+func (a *API) wouldServe(c echo.Context, address netip.Addr, query url.Values, topics []event.Target) error {
 	if err := a.admission.check(address); err != nil {
 		return err
 	}
@@ -140,7 +140,6 @@ func (a *API) readerOf(c echo.Context, query url.Values, topics []event.Target) 
 		LastEventID: lastEventID(c.Request(), query),
 		Envelope:    query.Get("envelope") == "1",
 		Identity:    principal.Identity(),
-		Address:     c.RealIP(),
 		Credential:  credentialOf(principal),
 	}, nil
 }
@@ -181,15 +180,15 @@ func (a *API) serve(c echo.Context, s *session, subscription *broker.Subscriptio
 		return err
 	}
 	if ctx := c.Request().Context(); a.log.Enabled(ctx, slog.LevelDebug) {
-		a.log.LogAttrs(ctx, slog.LevelDebug, "stream opened", slog.String("connection", subscription.ID),
-			slog.String("address", request.Address), slog.Int("targets", len(request.Targets)),
+		a.log.LogAttrs(ctx, slog.LevelDebug, "stream opened", slog.String("connection", subscription.ID()),
+			slog.String("address", s.Address()), slog.Int("targets", len(request.Targets)),
 			slog.Bool("resumed", request.LastEventID != ""), slog.Bool("envelope", request.Envelope))
 	}
-	s.begin(subscription.ID)
-	conn := subscription.Start(stream, s.closed)
+	s.begin()
+	conn := subscription.Start(stream, s)
 	if a.auth.Refused(principal) { // since it was authenticated: whoever looked for its streams then did not find this one
 		a.core.End(event.LogName{Tenant: request.Tenant, Target: request.Targets[0]},
-			func(i store.Info) bool { return i.ID == subscription.ID }, store.ReasonRevoked, func(int) {})
+			func(i store.Info) bool { return i.ID == subscription.ID() }, store.ReasonRevoked, func(int) {})
 	}
 	serve(conn)
 	return nil // whatever ended the stream, nothing may follow it

@@ -25,6 +25,11 @@ type sinks struct {
 
 func (s *sinks) await(n int) { s.left.Store(int64(n)) }
 
+// Address and Closed are what a session has to have.
+func (*sinks) Address() string { return "" }
+
+func (*sinks) Closed(string, store.Reason) {}
+
 func (s *sinks) Write(blocks [][]byte) (taken int, err error) {
 	for _, b := range blocks {
 		taken += len(b)
@@ -70,7 +75,7 @@ func (s *sinks) open(b *testing.B, br *broker.Broker, lastEventID string, topics
 	sub, err := br.Subscribe(b.Context(), broker.Request{Tenant: event.DefaultTenant(), Targets: targets, LastEventID: lastEventID})
 	require.NoError(b, err)
 	s.await(1) // hello, what was missed and live leave together
-	conn := sub.Start(s, func(store.Reason) {})
+	conn := sub.Start(s, s)
 	<-s.all
 	return conn
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/pushstream/pushstream/pkg/backplane"
 	"github.com/pushstream/pushstream/pkg/broker"
 	"github.com/pushstream/pushstream/pkg/event"
-	"github.com/pushstream/pushstream/pkg/store"
 )
 
 // script is a backplane that does what a test says: its sink is the test's to call.
@@ -148,7 +147,7 @@ func read(t *testing.T, b *broker.Broker, lastEventID string, topics ...string) 
 		Tenant: event.DefaultTenant(), Targets: targets, LastEventID: lastEventID, Envelope: true, Identity: "me",
 	})
 	require.NoError(t, err)
-	r.conn = s.Start(r, func(store.Reason) {})
+	r.conn = s.Start(r, r)
 	synctest.Wait()
 	return r
 }
@@ -302,7 +301,7 @@ func TestReadsAreTriedAgainUntilTheStoreIsBack(t *testing.T) {
 		s.failWith(errors.New("away"))
 		r := &reader{room: plenty}
 		r.connect()
-		sub.Start(r, func(store.Reason) {})
+		sub.Start(r, r)
 		pass(5 * time.Second)
 		require.Equal(t, "hello@a.99-0", r.blocks())
 		s.failWith(nil)

@@ -20,7 +20,6 @@ import (
 	"github.com/pushstream/pushstream/pkg/backplane/memory"
 	"github.com/pushstream/pushstream/pkg/broker"
 	"github.com/pushstream/pushstream/pkg/event"
-	"github.com/pushstream/pushstream/pkg/store"
 )
 
 // The model: readers, publishes and faults in random order, checked against a simple reference: what was acknowledged for
@@ -269,11 +268,7 @@ func (m *model) connect(r *modelReader, targets []event.Target) {
 		return
 	}
 	r.on = true
-	conn := s.Start(r, func(reason store.Reason) {
-		r.mu.Lock()
-		r.reason = reason.String()
-		r.mu.Unlock()
-	})
+	conn := s.Start(r, r)
 	r.mu.Lock()
 	r.conn = conn
 	r.mu.Unlock()

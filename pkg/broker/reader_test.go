@@ -63,6 +63,16 @@ func (r *reader) connect() {
 	r.closed, r.reason = false, ""
 }
 
+// Address is where the reader is.
+func (*reader) Address() string { return "192.0.2.1" }
+
+// Closed takes the end of the stream.
+func (r *reader) Closed(_ string, reason store.Reason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reason = reason.String()
+}
+
 // Write is the socket.
 func (r *reader) Write(blocks [][]byte) (taken int, err error) {
 	r.mu.Lock()

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base32"
 	"fmt"
 
 	"github.com/pushstream/pushstream/pkg/backplane"
@@ -24,17 +25,13 @@ type Request struct {
 	Envelope bool
 	// Identity is an opaque digest of who the reader is.
 	Identity string
-	// Address is where the reader is, for people to read.
-	Address string
 	// Credential is what the reader has presented, nil for nothing. The stream ends with it.
 	Credential *store.Credential
 }
 
 // Subscription is a reader whose logs are joined, and who has no stream yet. Either Start or Cancel is called, once.
 type Subscription struct {
-	// ID names the connection in logs and in the reader's hello.
-	ID string
-
+	id      connectionID
 	broker  *Broker
 	request Request
 	logs    []*store.Log
@@ -49,7 +46,7 @@ func (b *Broker) Subscribe(ctx context.Context, r Request) (*Subscription, error
 	if b.draining.Load() {
 		return nil, fmt.Errorf("subscribe: %w", ErrDraining)
 	}
-	s := &Subscription{ID: rand.Text(), broker: b, request: r, fresh: r.LastEventID == ""}
+	s := &Subscription{id: newConnectionID(), broker: b, request: r, fresh: r.LastEventID == ""}
 	names := make([]event.LogName, len(r.Targets))
 	for i, t := range r.Targets {
 		names[i] = event.LogName{Tenant: r.Tenant, Target: t}
@@ -70,21 +67,22 @@ func (b *Broker) Subscribe(ctx context.Context, r Request) (*Subscription, error
 	return s, nil
 }
 
-// Start gives the reader its stream. The stream's owner calls the returned connection's methods. closed is called once, when
-// the stream has ended; it must not block.
-func (s *Subscription) Start(stream store.Stream, closed func(store.Reason)) *store.Conn {
-	b, logs := s.broker, s.logs // the rest of s does not stay
+// ID names the connection in logs and in the reader's hello.
+func (s *Subscription) ID() string { return s.id.String() }
+
+// Start gives the reader its stream. The stream's owner calls the returned connection's methods.
+func (s *Subscription) Start(stream store.Stream, session Session) *store.Conn {
+	b := s.broker
 	return b.store.Attach(store.Attachment{
-		ID:         s.ID,
-		Address:    s.request.Address,
+		Holder:     &holder{id: s.id, broker: b, session: session}, // s does not stay
 		Credential: s.request.Credential,
 		Stream:     stream,
 		Envelope:   s.request.Envelope,
 		Partition:  int(b.relay.partition(s.request.Tenant)),
-		Logs:       logs,
+		Logs:       s.logs,
 		Hello: sse.Hello{
 			Cursor:     s.cursor,
-			Connection: s.ID,
+			Connection: s.ID(),
 			Node:       b.cfg.Node,
 			Identity:   s.request.Identity,
 			Heartbeat:  b.cfg.Store.Heartbeat,
@@ -93,15 +91,51 @@ func (s *Subscription) Start(stream store.Stream, closed func(store.Reason)) *st
 		}.Block(s.request.Envelope),
 		Cursor: s.cursor,
 		Fence:  s.fence,
-		OnClose: func(reason store.Reason) {
-			b.leave(logs)
-			closed(reason)
-		},
 	})
 }
 
 // Cancel gives back what Subscribe got, for a reader that gets no stream.
 func (s *Subscription) Cancel() { s.broker.leave(s.logs) }
+
+// Session is what a stream belongs to. It must not block.
+type Session interface {
+	// Address is where the reader is, for people to read.
+	Address() string
+	// Closed is called once, when the stream of the named connection has ended.
+	Closed(id string, reason store.Reason)
+}
+
+// holder is what the broker keeps of a subscription that has a stream. It is small, because there are many.
+type holder struct {
+	id      connectionID
+	broker  *Broker
+	session Session
+}
+
+// ID names the connection.
+func (h *holder) ID() string { return h.id.String() }
+
+// Address is where the reader is.
+func (h *holder) Address() string { return h.session.Address() }
+
+// Closed gives back what Subscribe got.
+func (h *holder) Closed(logs []*store.Log, reason store.Reason) {
+	h.broker.leave(logs)
+	h.session.Closed(h.ID(), reason)
+}
+
+// connectionID is what a connection's name stands for: half the size, and no string of its own.
+type connectionID [16]byte
+
+func newConnectionID() (id connectionID) {
+	_, _ = rand.Read(id[:])
+	return id
+}
+
+// String returns the name.
+func (id connectionID) String() string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(id[:])
+}
 
 func (b *Broker) leave(logs []*store.Log) {
 	names := make([]event.LogName, len(logs))

@@ -12,7 +12,6 @@ import (
 	"github.com/pushstream/pushstream/pkg/backplane"
 	"github.com/pushstream/pushstream/pkg/broker"
 	"github.com/pushstream/pushstream/pkg/event"
-	"github.com/pushstream/pushstream/pkg/store"
 )
 
 // counted has a script count the queries that it answers.
@@ -257,7 +256,7 @@ func TestAStormIsReadTogether(t *testing.T) {
 				Tenant: event.DefaultTenant(), Targets: []event.Target{topic(fmt.Sprint("own", i)), topic("all")}, LastEventID: r.last, Envelope: true,
 			})
 			require.NoError(t, err)
-			r.conn = sub.Start(r, func(store.Reason) {})
+			r.conn = sub.Start(r, r)
 			readers = append(readers, r)
 		}
 		synctest.Wait()

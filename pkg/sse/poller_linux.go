@@ -76,7 +76,7 @@ func (p *poller) take(conn net.Conn, head []byte) (Detached, error) {
 		return nil, os.NewSyscallError("fcntl", failed)
 	}
 	_ = conn.Close() //nolint:errcheck // it closes the runtime's own descriptor, not the connection
-	return &socket{poller: p, fd: int(fd), slot: unpolled, head: head}, nil
+	return &socket{poller: p, fd: int32(fd), slot: unpolled, head: &head}, nil
 }
 
 // open returns the epoll descriptor, and makes it where there is none.
@@ -164,7 +164,7 @@ func (p *poller) add(s *socket) error {
 	if s.starved {
 		wanted, s.awaited = wanted|syscall.EPOLLOUT, true
 	}
-	if err := p.control(syscall.EPOLL_CTL_ADD, s.fd, wanted, place); err != nil {
+	if err := p.control(syscall.EPOLL_CTL_ADD, int(s.fd), wanted, place); err != nil {
 		return err
 	}
 	p.free = p.free[:len(p.free)-1]
@@ -179,7 +179,7 @@ func (p *poller) await(s *socket) error {
 	if p.ended {
 		return errStopped
 	}
-	return p.control(syscall.EPOLL_CTL_MOD, s.fd, interest|syscall.EPOLLOUT, s.slot)
+	return p.control(syscall.EPOLL_CTL_MOD, int(s.fd), interest|syscall.EPOLLOUT, s.slot)
 }
 
 // control says what is wanted of a descriptor. The caller holds the mutex.

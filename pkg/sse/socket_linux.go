@@ -19,20 +19,20 @@ const gathered = 16 << 10
 // socket is a stream on a descriptor of its own. Its owner writes to it; the poller tells what happens to it.
 type socket struct {
 	poller *poller
+	owner  Owner   // nil before Start
+	ender  Ender   // the same
+	head   *[]byte // of the answer, what of it is not written yet; nil for most
 
 	mu      sync.Mutex
-	fd      int // -1 once it is closed
+	fd      int32 // -1 once it is closed
 	slot    uint32
-	owner   Owner  // nil before Start
-	head    []byte // of the answer, what of it is not written yet
-	ended   func(error)
-	starved bool // Write took fewer than all since Writable
-	awaited bool // the poller asks for room
-	watched bool // it stands among the poller's stalls
-	closed  bool // by Close
-	moved   bool // the reader has taken something since it is watched
-	queued  int  // bytes that its side had not acknowledged by then
-	input   int  // bytes that the reader has sent
+	queued  int32 // bytes that its side had not acknowledged when it began to be watched
+	input   int32 // bytes that the reader has sent
+	starved bool  // Write took fewer than all since Writable
+	awaited bool  // the poller asks for room
+	watched bool  // it stands among the poller's stalls
+	closed  bool  // by Close
+	moved   bool  // the reader has taken something since it is watched
 	err     error
 }
 
@@ -55,28 +55,41 @@ func (s *socket) Write(blocks [][]byte) (int, error) {
 
 // writeAll writes blocks, and the head before them, until the socket takes no more. The head does not count.
 func (s *socket) writeAll(blocks [][]byte) (taken int, err error) {
-	if len(s.head) == 0 && len(blocks) == 1 {
+	if s.head == nil && len(blocks) == 1 {
 		return s.write(blocks[0])
 	}
 	buffer, _ := s.poller.scratch.Get().(*[gathered]byte)
 	defer s.poller.scratch.Put(buffer)
-	for len(s.head) > 0 || len(blocks) > 0 {
-		head := len(s.head)
-		piece, count := gather(buffer[:copy(buffer[:], s.head)], blocks)
+	for s.head != nil || len(blocks) > 0 {
+		begun := buffer[:0]
+		if s.head != nil {
+			begun = append(begun, *s.head...)
+		}
+		piece, count := gather(begun, blocks)
 		if len(piece) == 0 && count == 0 {
 			piece, count = blocks[0], 1
 		}
 		n, err := s.write(piece)
-		if s.head = s.head[min(n, head):]; len(s.head) == 0 {
-			s.head = nil // thousands of sockets had one
-		}
-		taken += max(0, n-head)
+		taken += max(0, n-len(begun))
+		s.cutHead(n)
 		if err != nil || n < len(piece) {
 			return taken, err
 		}
 		blocks = blocks[count:]
 	}
 	return taken, nil
+}
+
+// cutHead notes that so many bytes were written, and the head first.
+func (s *socket) cutHead(n int) {
+	if s.head == nil {
+		return
+	}
+	if n >= len(*s.head) {
+		s.head = nil
+		return
+	}
+	*s.head = (*s.head)[n:]
 }
 
 // gather appends whole blocks from the front to a buffer, as many as there is room for.
@@ -91,7 +104,7 @@ func gather(buffer []byte, blocks [][]byte) (joined []byte, count int) {
 // write writes what the socket takes of one piece.
 func (s *socket) write(piece []byte) (taken int, err error) {
 	for taken < len(piece) {
-		n, err := syscall.Write(s.fd, piece[taken:])
+		n, err := syscall.Write(int(s.fd), piece[taken:])
 		switch {
 		case err == nil:
 			taken += n
@@ -120,12 +133,12 @@ func (s *socket) starve() error {
 }
 
 // outstanding returns how many bytes the reader's side has not acknowledged: SIOCOUTQ, tcp(7).
-func (s *socket) outstanding() int {
+func (s *socket) outstanding() int32 {
 	var n int32
 	if _, _, failed := syscall.Syscall(syscall.SYS_IOCTL, uintptr(s.fd), syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n))); failed != 0 { //nolint:gosec // ioctl(2) writes an int
 		return 0
 	}
-	return int(n)
+	return n
 }
 
 // lookStalled ends a stream whose reader has taken nothing since the last look.
@@ -143,13 +156,13 @@ func (s *socket) lookStalled() {
 }
 
 // Start begins to poll.
-func (s *socket) Start(owner Owner, ended func(error)) {
+func (s *socket) Start(owner Owner, ender Ender) {
 	s.mu.Lock()
-	s.owner, s.ended = owner, ended
+	s.owner, s.ender = owner, ender
 	if s.fd < 0 {
 		err := s.err
 		s.mu.Unlock()
-		ended(err)
+		ender.Ended(err)
 		return
 	}
 	err := s.poller.add(s)
@@ -191,7 +204,7 @@ func (s *socket) happened(events uint32) {
 func (s *socket) discard() error {
 	var buffer [1024]byte
 	for {
-		n, err := syscall.Read(s.fd, buffer[:])
+		n, err := syscall.Read(int(s.fd), buffer[:])
 		switch {
 		case errors.Is(err, syscall.EAGAIN):
 			return nil
@@ -201,7 +214,7 @@ func (s *socket) discard() error {
 		case n == 0:
 			return fmt.Errorf("%w: %w", ErrHungUp, io.EOF)
 		default:
-			if s.input += n; s.input > maxInput {
+			if s.input += int32(n); s.input > maxInput { //nolint:gosec // no more than the buffer has
 				return ErrInput
 			}
 		}
@@ -232,11 +245,11 @@ func (s *socket) Close() {
 		return
 	}
 	s.closed = true
-	if s.err == nil && len(s.head) > 0 {
-		_, s.err = s.write(s.head)
+	if s.err == nil && s.head != nil {
+		_, s.err = s.write(*s.head)
 	}
 	if s.err == nil {
-		s.err = hungUp("shutdown", syscall.Shutdown(s.fd, syscall.SHUT_WR))
+		s.err = hungUp("shutdown", syscall.Shutdown(int(s.fd), syscall.SHUT_WR))
 	}
 	waits := s.err == nil && s.poller.closes.put(s)
 	s.mu.Unlock()
@@ -264,12 +277,12 @@ func (s *socket) giveUp() {
 		return
 	}
 	s.poller.remove(s)
-	_ = syscall.Close(s.fd) //nolint:errcheck // Linux frees it whatever it says
+	_ = syscall.Close(int(s.fd)) //nolint:errcheck // Linux frees it whatever it says
 	s.fd = -1
-	ended, err := s.ended, s.err
+	ender, err := s.ender, s.err
 	s.mu.Unlock()
-	if ended != nil {
-		ended(err)
+	if ender != nil {
+		ender.Ended(err)
 	}
 }
 

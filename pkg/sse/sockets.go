@@ -24,11 +24,16 @@ type Detached interface {
 	// up. It returns at once. Nothing is taken after it. Every stream has to be closed, one that is gone too; it can be
 	// closed more than once.
 	Close()
-	// Start has the owner told what becomes of the stream. It is called once and returns at once. ended is called once,
-	// when the connection has been closed and Close was called: with nil where that was the end, else with an error that
-	// wraps ErrHungUp, ErrStalled or ErrInput, or with the cause of the end of Run. It must not block; it may be called
-	// by Start or Close themselves.
-	Start(owner Owner, ended func(error))
+	// Start has the owner told what becomes of the stream, and the ender of its end. It is called once and returns at once.
+	Start(owner Owner, ender Ender)
+}
+
+// Ender is told of the end of a connection.
+type Ender interface {
+	// Ended is called once, when the connection has been closed and Close was called: with nil where that was the end, else
+	// with an error that wraps ErrHungUp, ErrStalled or ErrInput, or with the cause of the end of Run. It must not block; it
+	// may be called by Start or Close themselves.
+	Ended(err error)
 }
 
 // Sockets takes connections over from net/http and owns them. On Linux a connection costs no goroutine: its owner writes to
@@ -102,7 +107,7 @@ func (s *served) Close() {
 }
 
 // Start serves the stream.
-func (s *served) Start(owner Owner, ended func(error)) {
+func (s *served) Start(owner Owner, ender Ender) {
 	all := s.sockets
 	ctx, cancel := context.WithCancelCause(context.Background())
 	all.mu.Lock()
@@ -118,6 +123,6 @@ func (s *served) Start(owner Owner, ended func(error)) {
 		delete(all.breakOff, s)
 		all.mu.Unlock()
 		cancel(nil)
-		ended(err)
+		ender.Ended(err)
 	})
 }

@@ -120,7 +120,12 @@ func (s *taken) say(t *testing.T, text string) {
 	}
 }
 
-func (s *taken) start() { s.Start(s.owner, func(err error) { s.ended <- err }) }
+// ender passes the end of a stream on.
+type ender chan error
+
+func (e ender) Ended(err error) { e <- err }
+
+func (s *taken) start() { s.Start(s.owner, ender(s.ended)) }
 
 // drown writes all that the socket takes until the stream is gone, and returns why.
 func (s *taken) drown() error {
@@ -366,7 +371,7 @@ func (p *plant) visit(t *testing.T, word string, way int) {
 		return
 	}
 	o, ended := newOwner(), make(chan error, 1)
-	stream.Start(o, func(err error) { ended <- err })
+	stream.Start(o, ender(ended))
 	want := bytes.Repeat([]byte(word), 100)
 	for left := want; len(left) > 0; {
 		n, err := stream.Write([][]byte{left[:min(len(left), 64)]})

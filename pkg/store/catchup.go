@@ -11,17 +11,18 @@ func (s *shard) request(c *Conn, fence event.Position) {
 	if c.requested {
 		return
 	}
-	if s.now < c.pollAt {
+	if s.now < c.pollAt() {
 		s.schedule(c)
 		return
 	}
 	c.requested = true
-	c.gathering = s.parts[c.attached.partition].vouched
-	logs := make([]Reading, len(c.attached.logs))
-	for i, log := range c.attached.logs {
+	c.gathering = s.parts[c.partition].vouched
+	logs := make([]Reading, len(c.seats))
+	for i := range c.seats {
+		log := c.seats[i].log
 		logs[i] = Reading{Log: log, After: c.after(log)}
 	}
-	request := Request{Conn: c, Partition: int(c.attached.partition), Logs: logs, Fence: fence}
+	request := Request{Conn: c, Partition: int(c.partition), Logs: logs, Fence: fence}
 	if round, atOnce := s.store.backlog.Read(request); atOnce {
 		s.fill(c, round)
 	}
@@ -48,7 +49,7 @@ func (s *shard) fill(c *Conn, r Round) {
 	last := c.gathering
 	gathered := c.scatter()
 	if r.Err != nil {
-		c.pollAt = s.now.after(s.store.cfg.Poll + jitter(s.store.cfg.Poll))
+		c.needs().pollAt = s.now.after(s.store.cfg.Poll + jitter(s.store.cfg.Poll))
 	} else {
 		s.take(c, r)
 	}
@@ -63,8 +64,8 @@ func (s *shard) fill(c *Conn, r Round) {
 	case !r.Complete() || !c.even():
 	case last:
 		s.goLive(c, gathered)
-	case !s.parts[c.attached.partition].vouched:
-		c.pollAt = s.now.after(s.store.cfg.Poll)
+	case !s.parts[c.partition].vouched:
+		c.needs().pollAt = s.now.after(s.store.cfg.Poll)
 	}
 	s.touch(c)
 }
@@ -87,9 +88,9 @@ func (s *shard) take(c *Conn, r Round) {
 		position := f.Position()
 		if position.After(c.filter) {
 			c.filter = position
-			s.push(c, block{bytes: f.Block(c.attached.envelope), position: position, event: true})
+			s.push(c, block{bytes: f.Block(c.envelope), position: position, event: true})
 		} else { // read again after a rewind
-			s.push(c, block{bytes: f.Under(c.attached.envelope, c.filter), event: true})
+			s.push(c, block{bytes: f.Under(c.envelope, c.filter), event: true})
 		}
 	}
 	s.replayed += len(r.Frames)
@@ -106,7 +107,7 @@ func (s *shard) tellGap(c *Conn, gap Gap, cursor event.Position) {
 	for i, log := range gap.Logs {
 		targets[i] = log.Name.Target
 	}
-	s.push(c, block{bytes: s.store.controls.Gap(c.attached.envelope, cursor, targets, gap.Reason)})
+	s.push(c, block{bytes: s.store.controls.Gap(c.envelope, cursor, targets, gap.Reason)})
 	s.store.metrics.GapTold(gap.Reason, len(targets))
 }
 
@@ -116,7 +117,7 @@ func (s *shard) goLive(c *Conn, gathered []message) {
 	s.store.metrics.CatchingUp(-1)
 	if !c.toldLive {
 		c.toldLive = true
-		s.push(c, block{bytes: s.store.controls.Live(c.attached.envelope, c.filter), position: c.filter})
+		s.push(c, block{bytes: s.store.controls.Live(c.envelope, c.filter), position: c.filter})
 	}
 	for _, m := range gathered {
 		if c.state != live {
@@ -131,21 +132,20 @@ func (s *shard) fallBack(c *Conn) {
 	at := s.position(c)
 	c.state = catching
 	s.store.metrics.CatchingUp(+1)
-	if len(c.queue.blocks) > 0 {
+	if !c.queue.empty() {
 		if at = c.queue.cut(); at.IsZero() {
 			at = c.cursor
 		}
 	}
 	c.filter = at
-	c.pollAt = s.now
 	s.touch(c)
 }
 
 // position returns the cursor that a control block carries which is queued now. Progress counts only for a live
 // connection that has been given everything.
 func (s *shard) position(c *Conn) event.Position {
-	if c.state == live && len(c.queue.blocks) == 0 {
-		return c.filter.Later(s.parts[c.attached.partition].progress)
+	if c.state == live && c.queue.empty() {
+		return c.filter.Later(s.parts[c.partition].progress)
 	}
 	return c.filter
 }
@@ -163,8 +163,8 @@ func (s *shard) distrust(c *Conn) {
 
 // doubt distrusts the relay of a partition until vouch.
 func (s *shard) doubt(partition int) {
-	for c := range s.conns {
-		if int(c.attached.partition) == partition {
+	for _, c := range s.conns {
+		if int(c.partition) == partition {
 			s.distrust(c)
 		}
 	}
@@ -174,9 +174,11 @@ func (s *shard) doubt(partition int) {
 // vouch lets connections go live again, after one more round.
 func (s *shard) vouch(partition int) {
 	s.parts[partition].vouched = true
-	for c := range s.conns {
-		if int(c.attached.partition) == partition && c.state == catching {
-			c.pollAt = s.now
+	for _, c := range s.conns {
+		if int(c.partition) == partition && c.state == catching {
+			if c.lap != nil {
+				c.lap.pollAt = s.now
+			}
 			s.touch(c)
 		}
 	}
@@ -185,7 +187,7 @@ func (s *shard) vouch(partition int) {
 // overflow stands in the inbox for events that were refused: a doubt that passes at once.
 func (s *shard) overflow() {
 	s.store.metrics.InboxOverflow()
-	for c := range s.conns {
+	for _, c := range s.conns {
 		s.distrust(c)
 	}
 	for i := range s.parts {

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"os"
-	"time"
 
 	"github.com/pushstream/pushstream/pkg/event"
 )
@@ -27,39 +26,43 @@ const (
 type Conn struct {
 	timers
 
-	attached attached
-	shard    *shard
-	places   []int32 // where in the shard's readers of each log it stands
-
-	queue   queue
-	state   state
-	blocked bool // the stream takes nothing until Writable
-	dirty   bool // it is in the shard's list of those to flush
-
-	requested bool // a round is under way
-	gathering bool // live frames are gathered for the end of the round
-	toldLive  bool // pushstream.live was queued
-	lap       *lap // nil for most
+	shard      *shard
+	holder     Holder
+	credential *Credential // nil for one that is never taken back
+	stream     Stream
+	seats      []seat
+	queue      *queue // nil where nothing waits to be written
+	lap        *lap   // nil for most
 
 	cursor event.Position // the last block that the stream took wholly
 	filter event.Position // the last block queued: reading goes on behind it
 	sure   event.Position // up to here everything came from the logs, whatever the relay did
+
+	index     int32 // in the shard's connections; unattached before and after
+	partition int32
+	envelope  bool
+	state     state
+	blocked   bool   // the stream takes nothing until Writable
+	dirty     bool   // it is in the shard's list of those to flush
+	requested bool   // a round is under way
+	gathering bool   // live frames are gathered for the end of the round
+	toldLive  bool   // pushstream.live was queued
+	goodbye   Reason // why it is ending
+	old       Reason // why it ends at expires
 }
 
-// attached is what is kept of an Attachment.
-type attached struct {
-	id         string
-	address    string
-	credential *Credential // nil for one that is never taken back
-	stream     Stream
-	logs       []*Log
-	onClose    func(Reason)
-	partition  int32
-	envelope   bool
+// unattached is the index of a connection that its shard does not have.
+const unattached = -1
+
+// seat is a log that a connection reads, and where in the shard's readers of the log it stands.
+type seat struct {
+	log   *Log
+	place int32
 }
 
 // lap is what some connections need to catch up.
 type lap struct {
+	pollAt   moment    // before this no round begins
 	apart    []Reading // logs that it has read up to another position than filter: see Conn.advance
 	rewinds  []Reading // the same, noted while a round is under way
 	gathered []message
@@ -68,16 +71,12 @@ type lap struct {
 
 // timers is what a connection waits for.
 type timers struct {
-	due       moment        // when the shard looks at it next
-	wrote     moment        // when the stream last took bytes
-	pollAt    moment        // before this no round begins
-	opened    moment        // when it was attached
-	expires   moment        // when it has reached its age, or its credential expires
-	byeAt     moment        // when a drain ends it
-	reconnect time.Duration // what a drain tells it
-	endBy     moment        // when an ending one is closed, whatever was taken
-	goodbye   Reason        // why it is ending
-	old       Reason        // why it ends at expires
+	next, previous *Conn  // in the same slot of the wheel
+	due            moment // the time of that slot; 0 in none
+	wrote          moment // when the stream last took bytes
+	opened         moment // when it was attached
+	expires        moment // when it has reached its age, or its credential expires
+	endAt          moment // when a drain says goodbye to it; for an ending one, when it is closed whatever was taken
 }
 
 func newConn(s *shard, a *Attachment) *Conn {
@@ -85,13 +84,15 @@ func newConn(s *shard, a *Attachment) *Conn {
 	if start.IsZero() {
 		start = a.Fence
 	}
-	return &Conn{
-		attached: attached{
-			id: a.ID, address: a.Address, credential: a.Credential, stream: a.Stream, logs: a.Logs, onClose: a.OnClose,
-			partition: int32(a.Partition), envelope: a.Envelope, //nolint:gosec // partitions are few
-		},
-		shard: s, cursor: a.Cursor, filter: start, sure: start,
+	c := &Conn{
+		shard: s, holder: a.Holder, credential: a.Credential, stream: a.Stream, seats: make([]seat, len(a.Logs)),
+		cursor: a.Cursor, filter: start, sure: start,
+		index: unattached, partition: int32(a.Partition), envelope: a.Envelope, //nolint:gosec // partitions are few
 	}
+	for i, log := range a.Logs {
+		c.seats[i].log = log
+	}
+	return c
 }
 
 // Writable says that the stream can take bytes again. The stream's owner calls it.
@@ -192,12 +193,26 @@ type block struct {
 	relayed  bool           // came by the relay, so that it can be dropped and read again
 }
 
+// pollAt returns the time before which no round begins.
+func (c *Conn) pollAt() moment {
+	if c.lap == nil {
+		return 0
+	}
+	return c.lap.pollAt
+}
+
 // queue is what waits to be written, in order.
 type queue struct {
-	blocks []block // nil where nothing waits
-	begun  int     // bytes of the first block that the stream has taken; a begun block is always finished
-	bytes  int     // of all blocks, less begun
+	blocks []block
+	begun  int // bytes of the first block that the stream has taken; a begun block is always finished
+	bytes  int // of all blocks, less begun
 }
+
+// empty reports whether nothing waits. No queue is an empty one.
+func (q *queue) empty() bool { return q == nil || len(q.blocks) == 0 }
+
+// fits reports whether so many bytes more may wait. What comes first always may.
+func (q *queue) fits(bytes, most int) bool { return q == nil || q.bytes == 0 || q.bytes+bytes <= most }
 
 func (q *queue) push(b block) {
 	q.blocks = append(q.blocks, b)

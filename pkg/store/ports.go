@@ -20,6 +20,16 @@ type Stream interface {
 	Close()
 }
 
+// Holder is whom a connection was attached for. The shard that owns the connection calls it, and it must not block.
+type Holder interface {
+	// ID names the connection.
+	ID() string
+	// Address is where its reader is, for people to read.
+	Address() string
+	// Closed is called once, when the connection has ended, with the logs that it was attached to.
+	Closed(logs []*Log, reason Reason)
+}
+
 // Frame is one event, encoded once for each form of the wire and shared by every connection that it goes to. It is safe
 // for concurrent use.
 type Frame interface {

@@ -24,12 +24,12 @@ type shard struct {
 	number  int
 	inbox   *inbox
 	parts   []part
-	conns   map[*Conn]struct{}
+	conns   []*Conn
 	readers map[*Log][]reader
 	wheel   wheel
-	now     moment    // of the present batch
-	spare   [][]block // memory of queues that are empty now
-	spared  int       // blocks that it has room for
+	now     moment   // of the present batch
+	spare   []*queue // memory of those that are empty now
+	spared  int      // blocks that it has room for
 
 	dirty   []*Conn  // to be flushed at the end of the batch
 	doomed  []doomed // to be ended at the end of the batch, when nothing iterates over readers
@@ -49,10 +49,10 @@ type part struct {
 	progress event.Position
 }
 
-// reader is a connection that reads a log; place is the log's index in the connection's logs.
+// reader is a connection that reads a log, and which of its seats the log has.
 type reader struct {
-	conn  *Conn
-	place int32
+	conn *Conn
+	seat int32
 }
 
 type doomed struct {
@@ -65,7 +65,6 @@ func newShard(store *Store, number, partitions int) *shard {
 		store:   store,
 		number:  number,
 		parts:   make([]part, partitions),
-		conns:   make(map[*Conn]struct{}),
 		readers: make(map[*Log][]reader),
 		drained: make(chan struct{}),
 	}
@@ -102,8 +101,8 @@ func (s *shard) stop() {
 			m.do()
 		}
 	}
-	for c := range s.conns {
-		s.end(c, ReasonStopped)
+	for len(s.conns) > 0 {
+		s.end(s.conns[len(s.conns)-1], ReasonStopped)
 	}
 }
 
@@ -156,15 +155,16 @@ func (s *shard) count(messages []message) {
 
 // attach begins a connection's life.
 func (s *shard) attach(c *Conn, a *Attachment) {
-	s.conns[c] = struct{}{}
-	c.places = make([]int32, len(a.Logs))
-	for place, log := range a.Logs {
-		readers := s.readers[log]
+	c.index = int32(len(s.conns)) //nolint:gosec // as many as there are descriptors
+	s.conns = append(s.conns, c)
+	for i := range c.seats {
+		seat := &c.seats[i]
+		readers := s.readers[seat.log]
 		if len(readers) == 0 {
-			log.route(s.number, true)
+			seat.log.route(s.number, true)
 		}
-		c.places[place] = int32(len(readers)) //nolint:gosec // as many as there are connections
-		s.readers[log] = append(readers, reader{c, int32(place)})
+		seat.place = int32(len(readers)) //nolint:gosec // no more than connections
+		s.readers[seat.log] = append(readers, reader{c, int32(i)})
 	}
 	c.opened, c.wrote = s.now, s.now
 	if age := s.store.cfg.MaxAge; age > 0 {
@@ -182,7 +182,7 @@ func (s *shard) attach(c *Conn, a *Attachment) {
 		s.push(c, block{position: a.Fence})
 	}
 	if s.draining {
-		c.byeAt, c.reconnect = s.now, jitter(s.spread)
+		c.endAt = s.now
 	}
 	s.schedule(c)
 	s.request(c, a.Fence) // what is at hand leaves together with the hello
@@ -191,23 +191,36 @@ func (s *shard) attach(c *Conn, a *Attachment) {
 
 // push queues a block.
 func (s *shard) push(c *Conn, b block) {
-	if c.queue.blocks == nil && len(s.spare) > 0 {
-		last := len(s.spare) - 1
-		c.queue.blocks = s.spare[last]
-		s.spared -= cap(c.queue.blocks)
-		s.spare[last] = nil
-		s.spare = s.spare[:last]
+	if c.queue == nil {
+		c.queue = s.unspare()
 	}
 	c.queue.push(b)
 }
 
-// rest takes the memory of an empty queue back: most connections wait for something most of the time.
-func (s *shard) rest(q *queue) {
+// unspare returns an empty queue.
+func (s *shard) unspare() *queue {
+	if len(s.spare) == 0 {
+		return &queue{}
+	}
+	last := len(s.spare) - 1
+	q := s.spare[last]
+	s.spared -= cap(q.blocks)
+	s.spare[last] = nil
+	s.spare = s.spare[:last]
+	return q
+}
+
+// rest takes an empty queue back: most connections wait for something most of the time.
+func (s *shard) rest(c *Conn) {
+	q := c.queue
+	if q == nil {
+		return
+	}
+	c.queue = nil
 	if n := cap(q.blocks); n > 0 && n <= keepBlocks && s.spared+n <= keepAll {
-		s.spare = append(s.spare, q.blocks[:0])
+		s.spare = append(s.spare, q)
 		s.spared += n
 	}
-	q.blocks = nil
 }
 
 // end closes a connection and forgets it. It must not be called while readers are iterated over.
@@ -215,35 +228,40 @@ func (s *shard) end(c *Conn, reason Reason) {
 	if c.state == ended {
 		return
 	}
-	if c.state == catching {
-		s.store.metrics.CatchingUp(-1)
-	}
-	c.state = ended
-	if _, attached := s.conns[c]; attached {
+	if c.index != unattached {
 		s.forget(c)
 	}
-	c.attached.stream.Close()
+	c.state = ended
+	c.stream.Close()
 	s.store.count.Add(-1)
-	if c.attached.onClose != nil {
-		c.attached.onClose(reason)
+	logs := make([]*Log, len(c.seats))
+	for i := range c.seats {
+		logs[i] = c.seats[i].log
 	}
-	// The wheel has c until its time comes, up to a whole turn: longer than all the rest is to be kept.
-	c.attached, c.places, c.queue, c.lap = attached{}, nil, queue{}, nil
+	c.holder.Closed(logs, reason)
 	s.checkDrained()
 }
 
+// forget undoes attach.
 func (s *shard) forget(c *Conn) {
-	delete(s.conns, c)
-	for place, log := range c.attached.logs {
-		readers := s.readers[log]
-		last := readers[len(readers)-1]
-		hole := c.places[place]
-		readers[hole] = last
-		last.conn.places[last.place] = hole
-		readers[len(readers)-1] = reader{}
-		if s.readers[log] = readers[:len(readers)-1]; len(readers) == 1 {
-			delete(s.readers, log)
-			log.route(s.number, false)
+	if c.state == catching {
+		s.store.metrics.CatchingUp(-1)
+	}
+	s.wheel.remove(c)
+	last := len(s.conns) - 1
+	s.conns[c.index], s.conns[last].index = s.conns[last], c.index
+	s.conns[last] = nil
+	s.conns, c.index = s.conns[:last], unattached
+	for _, seat := range c.seats {
+		readers := s.readers[seat.log]
+		last := len(readers) - 1
+		moved := readers[last]
+		readers[seat.place] = moved
+		moved.conn.seats[moved.seat].place = seat.place
+		readers[last] = reader{}
+		if s.readers[seat.log] = readers[:last]; last == 0 {
+			delete(s.readers, seat.log)
+			seat.log.route(s.number, false)
 		}
 	}
 }
@@ -272,10 +290,10 @@ func (s *shard) relay(c *Conn, f Frame) {
 	if !position.IsZero() && !position.After(c.filter) {
 		return // the same event, for another target of this reader
 	}
-	b := block{bytes: f.Block(c.attached.envelope), position: position, event: true, relayed: true}
-	if c.queue.bytes > 0 && c.queue.bytes+len(b.bytes) > s.store.cfg.BufferBytes {
+	b := block{bytes: f.Block(c.envelope), position: position, event: true, relayed: true}
+	if !c.queue.fits(len(b.bytes), s.store.cfg.BufferBytes) {
 		s.flush(c) // much may have been queued in this batch
-		if c.queue.bytes > 0 && c.queue.bytes+len(b.bytes) > s.store.cfg.BufferBytes {
+		if !c.queue.fits(len(b.bytes), s.store.cfg.BufferBytes) {
 			s.fallBack(c)
 			return
 		}
@@ -297,13 +315,13 @@ func (s *shard) touch(c *Conn) {
 
 // flush writes what the stream takes, and does what an empty queue calls for.
 func (s *shard) flush(c *Conn) {
-	for c.state != ended && !c.blocked && len(c.queue.blocks) > 0 {
+	for c.state != ended && !c.blocked && !c.queue.empty() {
 		vector, bytes := c.queue.vector(s.scratch[:0], vectorBlocks)
 		s.scratch = vector
 		n := 0
 		if bytes > 0 {
 			var err error
-			if n, err = c.attached.stream.Write(vector); err != nil {
+			if n, err = c.stream.Write(vector); err != nil {
 				c.blocked = true
 				s.doom(c, ReasonGone)
 				return
@@ -323,10 +341,10 @@ func (s *shard) flush(c *Conn) {
 			}
 		})
 	}
-	if len(c.queue.blocks) > 0 {
+	if !c.queue.empty() {
 		return
 	}
-	s.rest(&c.queue)
+	s.rest(c)
 	switch c.state {
 	case catching:
 		s.request(c, event.Position{})

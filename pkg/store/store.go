@@ -116,10 +116,8 @@ func (s *Store) Drain(ctx context.Context, window, spread time.Duration) error {
 
 // Attachment is a connection to be.
 type Attachment struct {
-	// ID names it.
-	ID string
-	// Address is where its reader is, for people to read.
-	Address string
+	// Holder is whom it is for.
+	Holder Holder
 	// Credential is what its reader has presented; nil for one that is never taken back.
 	Credential *Credential
 	// Stream is its socket.
@@ -128,7 +126,7 @@ type Attachment struct {
 	Envelope bool
 	// Partition is the one that its logs are in.
 	Partition int
-	// Logs are what it may see; they are joined already. The slice is the store's.
+	// Logs are what it may see; they are joined already.
 	Logs []*Log
 	// Hello is what it is sent first.
 	Hello []byte
@@ -136,8 +134,6 @@ type Attachment struct {
 	Cursor event.Position
 	// Fence is where it begins when Cursor is zero: a head that was read after its logs were joined.
 	Fence event.Position
-	// OnClose is called once, by the shard, when the connection has ended. It must not block.
-	OnClose func(Reason)
 }
 
 // Credential is what is to be known of a reader's credential.

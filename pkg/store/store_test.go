@@ -218,7 +218,7 @@ func events(first, last int) string {
 func (w *world) attachBlocked(block chan struct{}) {
 	entered := make(chan struct{})
 	w.store.Attach(store.Attachment{
-		Stream: blockingStream{entered, block}, Logs: []*store.Log{w.log("blocked")}, Hello: []byte("h"), Cursor: at(1),
+		Holder: &reader{}, Stream: blockingStream{entered, block}, Logs: []*store.Log{w.log("blocked")}, Hello: []byte("h"), Cursor: at(1),
 	})
 	<-entered
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 // Info describes a connection to those who administer the node.
 type Info struct {
-	// ID, Address, Logs and Credential are as they were attached.
+	// ID and Address are what the holder says; Logs and Credential are as they were attached.
 	ID         string
 	Address    string
 	Logs       []event.LogName
@@ -75,7 +76,9 @@ func (s *Store) survey(log *Log, visit func(*shard, []*Conn), done func()) {
 func (s *shard) turnAway(c *Conn, reason Reason) {
 	reconnect := jitter(ageSpread)
 	if reason >= ReasonRevoked {
-		c.queue.abandon()
+		if c.queue != nil {
+			c.queue.abandon()
+		}
 		reconnect = -1
 	}
 	s.bye(c, reason, reconnect)
@@ -84,13 +87,10 @@ func (s *shard) turnAway(c *Conn, reason Reason) {
 
 // meant returns the connections that read a log; all where it is zero.
 func (s *shard) meant(log *Log) []*Conn {
-	var conns []*Conn
 	if log == nil {
-		for c := range s.conns {
-			conns = append(conns, c)
-		}
-		return conns
+		return slices.Clone(s.conns)
 	}
+	var conns []*Conn
 	for _, r := range s.readers[log] {
 		conns = append(conns, r.conn)
 	}
@@ -106,13 +106,12 @@ func (c *Conn) info() Info {
 		state = "ending"
 	case catching:
 	}
-	a := &c.attached
-	info := Info{ID: a.id, Address: a.address, Opened: c.shard.store.timeOf(c.opened), State: state, Cursor: c.cursor}
-	if a.credential != nil {
-		info.Credential = *a.credential
+	info := Info{ID: c.holder.ID(), Address: c.holder.Address(), Opened: c.shard.store.timeOf(c.opened), State: state, Cursor: c.cursor}
+	if c.credential != nil {
+		info.Credential = *c.credential
 	}
-	for _, log := range a.logs {
-		info.Logs = append(info.Logs, log.Name)
+	for _, seat := range c.seats {
+		info.Logs = append(info.Logs, seat.log.Name)
 	}
 	return info
 }

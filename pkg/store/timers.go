@@ -20,35 +20,56 @@ type moment int64
 // after returns the moment a while later.
 func (m moment) after(d time.Duration) moment { return m + moment(d) }
 
-// wheel holds connections by the time at which they are to be looked at. A connection may stand in several slots; its due
-// time says which one counts.
+// wheel holds connections by the time at which they are to be looked at: each in one slot at most, which is a list that runs
+// through the connections themselves.
 type wheel struct {
-	slots  [wheelSlots][]*Conn
+	slots  [wheelSlots]*Conn
 	turned int // ticks since the store was made
 }
 
-// put has a connection looked at when the time has come, or after almost a whole turn. It returns the time of the slot.
-func (w *wheel) put(c *Conn, at moment) moment {
+// put has a connection looked at when the time has come, or after almost a whole turn.
+func (w *wheel) put(c *Conn, at moment) {
+	w.remove(c)
 	ticks := int((at + moment(tick) - 1) / moment(tick))
 	ticks = max(w.turned+1, min(ticks, w.turned+wheelSlots-1))
-	slot := ticks % wheelSlots
-	w.slots[slot] = append(w.slots[slot], c)
-	return moment(ticks) * moment(tick)
+	c.due = moment(ticks) * moment(tick)
+	first := w.first(c)
+	if c.next = *first; c.next != nil {
+		c.next.previous = c
+	}
+	*first = c
 }
 
-// turn calls look for everything whose time has come. look may put connections again.
+// remove takes a connection out of its slot, if it has one.
+func (w *wheel) remove(c *Conn) {
+	if c.due == 0 {
+		return
+	}
+	if c.previous != nil {
+		c.previous.next = c.next
+	} else {
+		*w.first(c) = c.next
+	}
+	if c.next != nil {
+		c.next.previous = c.previous
+	}
+	c.due, c.next, c.previous = 0, nil, nil
+}
+
+// first returns the beginning of a connection's slot.
+func (w *wheel) first(c *Conn) **Conn { return &w.slots[int(c.due/moment(tick))%wheelSlots] }
+
+// turn takes out everything whose time has come, and calls look for it. look may put connections again.
 func (w *wheel) turn(now moment, look func(*Conn)) {
 	ticks := int(now / moment(tick))
 	w.turned = max(w.turned, ticks-wheelSlots) // after a long sleep every slot is due, once
 	for w.turned < ticks {
 		w.turned++
-		slot := w.turned % wheelSlots
-		conns := w.slots[slot]
-		for _, c := range conns {
+		for slot := &w.slots[w.turned%wheelSlots]; *slot != nil; { // put never has it there: that would be a whole turn
+			c := *slot
+			w.remove(c)
 			look(c)
 		}
-		clear(conns)
-		w.slots[slot] = conns[:0]
 	}
 }
 
@@ -62,38 +83,34 @@ func (s *shard) schedule(c *Conn) {
 	}
 	switch {
 	case c.state == ending:
-		next = c.endBy
-	case c.state == catching && !c.requested && c.pollAt > s.now:
-		earlier(c.pollAt)
+		next = c.endAt
+	case c.state == catching && !c.requested && c.pollAt() > s.now:
+		earlier(c.pollAt())
 	}
 	if c.state != ending {
 		earlier(c.expires)
-		earlier(c.byeAt)
+		earlier(c.endAt)
 	}
 	if c.due == 0 || next < c.due {
-		c.due = s.wheel.put(c, next)
+		s.wheel.put(c, next)
 	}
 }
 
 // look does what a connection's times call for.
 func (s *shard) look(c *Conn) {
-	if c.state == ended || s.now < c.due {
-		return
-	}
-	c.due = 0
 	reached := func(t moment) bool { return t != 0 && s.now >= t }
 	switch {
 	case c.state == ending:
-		if reached(c.endBy) {
+		if reached(c.endAt) {
 			s.end(c, c.goodbye)
 			return
 		}
-	case reached(c.byeAt):
-		s.bye(c, ReasonDraining, c.reconnect)
+	case reached(c.endAt):
+		s.bye(c, ReasonDraining, jitter(s.spread))
 	case reached(c.expires):
 		s.bye(c, c.old, jitter(ageSpread))
 	default:
-		if len(c.queue.blocks) == 0 && reached(c.wrote.after(s.store.cfg.Heartbeat)) {
+		if c.queue.empty() && reached(c.wrote.after(s.store.cfg.Heartbeat)) {
 			s.ping(c)
 		}
 		s.touch(c) // a poll may be due
@@ -105,7 +122,7 @@ func (s *shard) look(c *Conn) {
 func (s *shard) ping(c *Conn) {
 	at := s.position(c)
 	c.filter = at
-	s.push(c, block{bytes: s.store.controls.Ping(c.attached.envelope, at), position: at})
+	s.push(c, block{bytes: s.store.controls.Ping(c.envelope, at), position: at})
 }
 
 // bye ends a connection once it has taken what is queued and its goodbye, or after closeTimeout.
@@ -117,16 +134,18 @@ func (s *shard) bye(c *Conn, reason Reason, reconnect time.Duration) {
 		s.store.metrics.CatchingUp(-1)
 	}
 	c.scatter()
-	c.state, c.goodbye, c.endBy = ending, reason, s.now.after(closeTimeout)
-	s.push(c, block{bytes: s.store.controls.Bye(c.attached.envelope, reason.String(), reconnect)})
+	c.state, c.goodbye, c.endAt = ending, reason, s.now.after(closeTimeout)
+	s.push(c, block{bytes: s.store.controls.Bye(c.envelope, reason.String(), reconnect)})
 	s.touch(c)
 }
 
 // drain says goodbye to all connections within window, and to each that comes later.
 func (s *shard) drain(window, spread time.Duration) {
 	s.draining, s.spread = true, spread
-	for c := range s.conns {
-		c.byeAt, c.reconnect = s.now.after(jitter(window)), jitter(spread)
+	for _, c := range s.conns {
+		if c.state < ending {
+			c.endAt = s.now.after(jitter(window))
+		}
 		s.schedule(c)
 	}
 	s.checkDrained()

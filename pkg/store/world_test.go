@@ -235,6 +235,7 @@ func (controls) Bye(_ bool, reason string, reconnect time.Duration) []byte {
 // reader is a connection and its socket, which takes room bytes until it is given more.
 type reader struct {
 	w    *world
+	id   string
 	conn *store.Conn
 
 	mu     sync.Mutex
@@ -243,6 +244,7 @@ type reader struct {
 	writes int
 	closed bool
 	reason *store.Reason
+	left   []*store.Log
 }
 
 const plenty = 1 << 30
@@ -254,7 +256,7 @@ func (w *world) attach(cursor, room int, logs ...string) *reader {
 
 // attachAs connects a reader with a credential.
 func (w *world) attachAs(credential store.Credential, cursor, room int, logs ...string) *reader {
-	r := &reader{w: w, room: room}
+	r := &reader{w: w, id: strings.Join(logs, "+"), room: room}
 	var names []*store.Log
 	for _, log := range logs {
 		names = append(names, w.log(log))
@@ -263,8 +265,7 @@ func (w *world) attachAs(credential store.Credential, cursor, room int, logs ...
 	fence := w.head
 	w.mu.Unlock()
 	r.conn = w.store.Attach(store.Attachment{
-		ID: strings.Join(logs, "+"), Credential: &credential, Stream: r, Logs: names, Hello: []byte("[hello]"), Cursor: at(cursor), Fence: at(fence),
-		OnClose: func(reason store.Reason) { r.mu.Lock(); r.reason = &reason; r.mu.Unlock() },
+		Holder: r, Credential: &credential, Stream: r, Logs: names, Hello: []byte("[hello]"), Cursor: at(cursor), Fence: at(fence),
 	})
 	synctest.Wait()
 	return r
@@ -281,6 +282,19 @@ func (r *reader) Write(blocks [][]byte) (taken int, err error) {
 		taken += n
 	}
 	return taken, nil
+}
+
+func (r *reader) ID() string      { return r.id }
+func (r *reader) Address() string { return "" }
+
+// Closed is called once.
+func (r *reader) Closed(logs []*store.Log, reason store.Reason) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reason != nil {
+		panic("closed twice")
+	}
+	r.reason, r.left = &reason, logs
 }
 
 func (r *reader) Close() { r.mu.Lock(); r.closed = true; r.mu.Unlock() }

@@ -105,7 +105,7 @@ func (r *reader) connect(n *node, room int) {
 	r.socket = s
 	r.number++
 	r.mu.Unlock()
-	conn := sub.Start(s, func(store.Reason) {})
+	conn := sub.Start(s, s)
 	r.mu.Lock()
 	s.conn = conn
 	r.mu.Unlock()
@@ -154,6 +154,11 @@ func (s *socket) Write(blocks [][]byte) (taken int, err error) {
 }
 
 // Close implements store.Stream.
+// Address and Closed are what a session has to have.
+func (*socket) Address() string { return "" }
+
+func (*socket) Closed(string, store.Reason) {}
+
 func (s *socket) Close() {
 	r := s.reader
 	r.mu.Lock()
