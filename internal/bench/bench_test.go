@@ -62,6 +62,7 @@ func TestNothingIsLostAtANode(t *testing.T) {
 	for name, change := range map[string]func(*bench.Config){
 		"sockets":    func(cfg *bench.Config) { cfg.Batch = 1 },
 		"goroutines": func(cfg *bench.Config) { cfg.Goroutines, cfg.Batch, cfg.Rate = true, 10, 500 },
+		"HTTP/2":     func(cfg *bench.Config) { cfg.HTTP2 = true },
 		"unbridled": func(cfg *bench.Config) {
 			cfg.Rate, cfg.Duration, cfg.Publishers, cfg.Size = 0, 200*time.Millisecond, 1, 1000
 		},

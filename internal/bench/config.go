@@ -57,7 +57,10 @@ type Config struct {
 	Settle time.Duration
 	// RootCAs are the authorities that certificates are believed of; nil, the default, are the system's.
 	RootCAs *x509.CertPool
-	// Goroutines gives each reader a goroutine, as where there is TLS or no Linux; default false.
+	// HTTP2 has readers speak HTTP/2, many on one connection: with https as browsers do, with http as proxies do to their
+	// backends; default false.
+	HTTP2 bool
+	// Goroutines gives each reader a goroutine, as where there is TLS, HTTP/2 or no Linux; default false.
 	Goroutines bool
 	// Progress is called about once a second, by the goroutine of Run; nil, the default, is nobody.
 	Progress func(Progress)

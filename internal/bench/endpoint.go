@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type endpoint struct {
 	host    string // as the request names it
 	path    string
 	secure  bool
+	http2   *http.Transport // nil for HTTP/1.1
 }
 
 // endpoints returns the addresses of URLs. A name may have some that nobody listens on, like the IPv6 one of localhost: those

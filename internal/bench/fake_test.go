@@ -27,6 +27,7 @@ type fake struct {
 	mu      sync.Mutex
 	readers map[string][]chan string // by target
 	last    int
+	version int              // of HTTP, that the last reader spoke
 	refuse  http.HandlerFunc // answers publishes instead; nil stores them
 }
 
@@ -36,6 +37,7 @@ func (f *fake) start(t *testing.T) bench.Config {
 	s := httptest.NewUnstartedServer(f)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if f.secure {
+		s.EnableHTTP2 = true
 		s.StartTLS()
 	} else {
 		s.Start()
@@ -61,6 +63,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := "topic:" + r.URL.Query().Get("topic")
 	f.mu.Lock()
 	f.readers[target] = append(f.readers[target], blocks)
+	f.version = r.ProtoMajor
 	f.mu.Unlock()
 	w.Header().Set("Content-Type", "text/event-stream")
 	envelope := r.URL.Query().Has("envelope")
@@ -199,20 +202,24 @@ func TestAGapIsNoLoss(t *testing.T) {
 	require.Zero(t, r.Lost)
 }
 
-// With TLS the stream comes in chunks, and each reader has a goroutine.
+// With TLS the stream comes in chunks or in frames, and each reader has a goroutine.
 func TestOverTLS(t *testing.T) {
 	t.Parallel()
-	f := &fake{secure: true, harm: func(_ int, block string) string { return block }}
-	cfg := f.start(t)
-	r, err := bench.Run(t.Context(), cfg)
-	require.NoError(t, err)
-	require.NoError(t, r.Err())
-	require.Equal(t, 4, r.Connected)
-	require.Equal(t, r.Published*2, r.Delivered)
+	for version, http2 := range map[int]bool{1: false, 2: true} {
+		f := &fake{secure: true, harm: func(_ int, block string) string { return block }}
+		cfg := f.start(t)
+		cfg.HTTP2 = http2
+		r, err := bench.Run(t.Context(), cfg)
+		require.NoError(t, err)
+		require.NoError(t, r.Err())
+		require.Equal(t, 4, r.Connected)
+		require.Equal(t, r.Published*2, r.Delivered)
+		require.Equal(t, version, f.version)
 
-	cfg.RootCAs = nil
-	_, err = bench.Run(t.Context(), cfg)
-	require.ErrorContains(t, err, "certificate")
+		cfg.RootCAs = nil
+		_, err = bench.Run(t.Context(), cfg)
+		require.ErrorContains(t, err, "certificate")
+	}
 }
 
 func TestPublishesThatAreRefused(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -57,7 +58,7 @@ func (s *shard) connection(ctx context.Context, r *reader, turns chan struct{}) 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	conn, err := s.ask(ctx, r)
+	conn, err := s.open(ctx, r)
 	if err != nil {
 		<-turns
 		return err
@@ -81,8 +82,14 @@ func (s *shard) connection(ctx context.Context, r *reader, turns chan struct{}) 
 	}
 }
 
-// ask connects and sends the request.
-func (s *shard) ask(ctx context.Context, r *reader) (net.Conn, error) {
+// source is what a reader reads: a connection of its own, or a stream of one. What is under way has connectTimeout to come.
+type source interface {
+	io.ReadCloser
+	SetReadDeadline(at time.Time) error
+}
+
+// open connects and sends the request.
+func (s *shard) open(ctx context.Context, r *reader) (source, error) {
 	s.mu.Lock()
 	if r.phase == phaseEnded { // abandoned
 		s.mu.Unlock()
@@ -92,6 +99,26 @@ func (s *shard) ask(ctx context.Context, r *reader) (net.Conn, error) {
 	e := s.endpoints[r.endpoint(len(s.endpoints))]
 	request := s.appendRequest(nil, e, r)
 	s.mu.Unlock()
+	var conn source
+	var err error
+	if e.http2 != nil {
+		conn, err = e.open(ctx, request)
+	} else {
+		conn, err = s.connect(ctx, e, request)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.phase == phaseConnecting {
+		s.move(r, phaseAsking)
+	}
+	return conn, nil
+}
+
+// connect makes a connection and sends the request on it.
+func (s *shard) connect(ctx context.Context, e endpoint, request []byte) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	conn, err := s.dial(ctx, e)
@@ -105,11 +132,6 @@ func (s *shard) ask(ctx context.Context, r *reader) (net.Conn, error) {
 		_ = conn.Close() //nolint:errcheck // nothing is lost with it
 		return nil, fmt.Errorf("send request: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r.phase == phaseConnecting {
-		s.move(r, phaseAsking)
-	}
 	return conn, nil
 }
 
@@ -121,7 +143,7 @@ func (s *shard) dial(ctx context.Context, e endpoint) (net.Conn, error) {
 }
 
 // arrived takes what was read, and says how long to wait for more.
-func (s *shard) arrived(conn net.Conn, r *reader, b []byte, failed error) error {
+func (s *shard) arrived(conn source, r *reader, b []byte, failed error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.feed(r, b); err != nil {

@@ -40,7 +40,7 @@ type run struct {
 	shards     []*shard
 	lanes      []*lane
 	publishers []*publisher
-	closing    []func()      // of the publishers' connections
+	closing    []func()      // of connections that nobody's reader or publisher closes
 	told       time.Duration // when progress was last told
 
 	plan        plan
@@ -66,7 +66,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	var engines sync.WaitGroup
 	for _, s := range r.shards {
 		serve := s.plain
-		if cfg.Goroutines || s.secure() {
+		if cfg.Goroutines || cfg.HTTP2 || s.secure() {
 			serve = s.goroutines
 		}
 		engines.Go(func() { // it ends with work; joined below
@@ -95,6 +95,13 @@ func (r *run) prepare(ctx context.Context) error {
 	where, err := endpoints(ctx, r.cfg.URLs)
 	if err != nil {
 		return fmt.Errorf("%w: %w", client.ErrUnavailable, err)
+	}
+	if r.cfg.HTTP2 {
+		for i := range where {
+			var hangUp func()
+			where[i].http2, hangUp = multiplexed(where[i], r.cfg.RootCAs)
+			r.closing = append(r.closing, hangUp)
+		}
 	}
 	name := r.cfg.Topic + "." + rand.Text()[:8]
 	if err = check(ctx, r.cfg, name+".check"); err != nil {
