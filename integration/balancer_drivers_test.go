@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -120,7 +121,7 @@ func (b balancer) start(t *testing.T, file string, nodes []*node, changes ...str
 		p.secure = p.listen
 	}
 	writeCertificate(t, p.dir)
-	replace := append(b.local(p), changes...)
+	replace := append(slices.Clone(changes), b.local(p)...) // of two for the same words, the first counts
 	for i, name := range []string{"node1:8080", "node2:8080", "node3:8080"} {
 		replace = append(replace, name, strings.TrimPrefix(nodes[i%len(nodes)].URL, "http://"))
 	}

@@ -46,6 +46,7 @@ type measured struct {
 	nodes, store       float64 // CPU time of all nodes and of Redis, in microseconds
 	accept             float64 // CPU time of all nodes from the first reader to when all were there
 	empty, memory      float64 // of all nodes, before the first reader and at the end, in bytes
+	proxy, proxyMemory float64 // CPU time of nginx, and what it takes more at the end
 }
 
 // What a delivery, an event and a reader cost, for the page docs/reference/performance.md. Without PUSHSTREAM_TEST_REPORT, a
@@ -89,7 +90,7 @@ func TestPerformance(t *testing.T) {
 func (p *performance) measure(t *testing.T, load trial) {
 	t.Helper()
 	settings := strings.Fields(load.settings)
-	command, pids, stores := load.flags(), []int(nil), []int(nil)
+	command, pids, others := load.flags(), []int(nil), []int(nil)
 	if load.redis {
 		server := redistest.Start(t)
 		defer server.Stop()
@@ -100,15 +101,24 @@ func (p *performance) measure(t *testing.T, load trial) {
 		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // in a container it would have another number here
 		require.NoError(t, err)
 		require.Regexp(t, "^(redis|valkey)", string(name))
-		stores = append(stores, pid)
+		others = append(others, pid)
 	}
 	for range load.nodes {
 		n := startNode(t, settings...)
 		defer n.stop()
-		command = append(command, "--url", n.URL)
+		url := n.URL
+		if load.tls {
+			secure, proxy := startTLS(t, n)
+			defer proxy.stop()
+			dir := t.TempDir()
+			writeCertificate(t, dir) // it is always the same
+			command = append(command, "--ca-file", filepath.Join(dir, "cert.pem"))
+			url, others = secure, append(others, proxy.cmd.Process.Pid)
+		}
+		command = append(command, "--url", url)
 		pids = append(pids, n.cmd.Process.Pid)
 	}
-	watch := startMeter(t, append(pids, stores...)...)
+	watch := startMeter(t, append(pids, others...)...)
 	report := runBench(t, command...)
 	watch.end(t)
 	m := evaluate(load, report, watch.used)
@@ -118,6 +128,16 @@ func (p *performance) measure(t *testing.T, load trial) {
 	require.Positive(t, m.accept)
 	require.Positive(t, m.deliveries)
 	require.Equal(t, load.redis, m.store > 0)
+	require.Equal(t, load.tls, m.proxy > 0)
+}
+
+// startTLS puts nginx, as deploy/ has it, in front of a node.
+func startTLS(t *testing.T, n *node) (url string, proxy *process) {
+	t.Helper()
+	nginx := balancers[0]
+	require.Equal(t, "nginx", nginx.name)
+	f := nginx.start(t, strings.ReplaceAll(nginx.read(t), "# tls: ", ""), []*node{n}, "worker_connections 32768", "worker_connections 8000")
+	return f.secureURL, f.process
 }
 
 // evaluate takes what was used while the load was measured. The readings of the nodes come first. The time ends as planned and
@@ -131,7 +151,12 @@ func evaluate(load trial, report bench.Report, used [][]usage) measured {
 	for i, readings := range used {
 		before, after := usedAt(readings, report.Began), usedAt(readings, end)
 		cpu := microseconds(after.cpu - before.cpu)
-		if i >= load.nodes {
+		switch {
+		case i >= load.nodes && load.tls:
+			m.proxy += cpu
+			m.proxyMemory += float64(after.memory - readings[0].memory)
+			continue
+		case i >= load.nodes:
 			m.store += cpu
 			continue
 		}
@@ -185,11 +210,12 @@ func (p *performance) median(load trial, of func(measured) float64) float64 {
 
 // What is told of a run of a trial, in microseconds of CPU time.
 
-func (m measured) perEvent() float64      { return m.nodes / m.events }
-func (m measured) perDelivery() float64   { return m.nodes / m.deliveries }
-func (m measured) storePerEvent() float64 { return m.store / m.events }
-func (m measured) latency50() float64     { return m.p50 }
-func (m measured) latency99() float64     { return m.p99 }
+func (m measured) perEvent() float64         { return m.nodes / m.events }
+func (m measured) perDelivery() float64      { return m.nodes / m.deliveries }
+func (m measured) storePerEvent() float64    { return m.store / m.events }
+func (m measured) proxyPerDelivery() float64 { return m.proxy / m.deliveries }
+func (m measured) latency50() float64        { return m.p50 }
+func (m measured) latency99() float64        { return m.p99 }
 
 // busy is how much of one processor all nodes used.
 func (m measured) busy() float64 { return m.nodes / 1e6 / m.seconds }

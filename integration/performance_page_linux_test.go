@@ -48,6 +48,7 @@ func (p *performance) page() string {
 		}
 		writeRows(write, header, rows)
 	}
+	p.writeWays(write)
 	p.writeReaders(write)
 	p.writeCapacity(write)
 	return strings.TrimRight(b.String(), "\n") + "\n"
@@ -74,7 +75,32 @@ func (p *performance) writeMethod(write func(string, ...any)) {
 		"* **Memory** is what a node has in RAM.\n" +
 		"* Loads are paced, so that nothing is saturated where it is not said. No event was lost, doubtful or out of order.\n\n" +
 		"Nodes, Redis, readers and publishers share the same processors and disturb each other, and the figures are those of this machine, and\n" +
-		"of loopback without TLS and without authentication. Yours has others:\n\n```sh\nmake performance\n```\n\n")
+		"of loopback without authentication, and without TLS where it is not said. Yours has others:\n\n```sh\nmake performance\n```\n\n")
+}
+
+// writeWays tells what HTTP/2 and TLS take.
+func (p *performance) writeWays(write func(string, ...any)) {
+	first := p.ways[0]
+	write("## HTTP/2 and TLS\n\nAn embedded node with %s readers of %d targets, and %s events a second, each for the readers of one. Nodes have no TLS of their\n"+
+		"own: where there is TLS, [nginx](../operations/scaling.md) is in front, and speaks HTTP/1.1 to the node. Memory is what readers who get events\n"+
+		"take, with what their coming took and was not given back yet.\n\n",
+		number(float64(first.readers)), first.targets, threeDigits(first.rate))
+	var rows [][]string
+	for _, load := range p.ways {
+		perReader := func(of func(measured) float64) string {
+			return threeDigits(p.median(load, of) / float64(load.readers) / 1024)
+		}
+		way, proxy, memory := map[bool]string{false: "HTTP/1.1", true: "HTTP/2"}[load.http2], "", ""
+		if load.tls {
+			way += " with TLS, to nginx"
+			proxy, memory = threeDigits(p.median(load, measured.proxyPerDelivery)), perReader(func(m measured) float64 { return m.proxyMemory })
+		}
+		rows = append(rows, []string{
+			way, threeDigits(p.median(load, measured.perDelivery)), proxy, perReader(func(m measured) float64 { return m.memory - m.empty }), memory,
+			threeDigits(p.median(load, measured.latency50)), threeDigits(p.median(load, measured.latency99)),
+		})
+	}
+	writeRows(write, []string{"readers speak", "node a delivery, µs", "nginx", "node a reader, KiB", "nginx", "p50, ms", "p99, ms"}, rows)
 }
 
 // writeReaders tells of idle readers.

@@ -43,6 +43,8 @@ func TestPerformanceIsOfTheTimeThatCounts(t *testing.T) {
 	require.InDelta(t, 1500, m.perDelivery(), 1e-6)
 	require.InDelta(t, 20_000, m.storePerEvent(), 1e-6)
 	require.InDelta(t, 0.75, m.busy(), 1e-9)
+	m = evaluate(trial{nodes: 2, tls: true, warmup: time.Second, lasts: 2 * time.Second}, report, used)
+	require.Equal(t, []float64{1_500_000, 0, 200_000, 3}, []float64{m.nodes, m.store, m.proxy, m.proxyMemory})
 }
 
 func TestPerformanceMedian(t *testing.T) {
@@ -97,6 +99,7 @@ func TestPerformanceTrials(t *testing.T) {
 		require.Zero(t, p.embedded.readers-p.embedded.targets, "an event is for one reader")
 		require.Equal(t, p.idle.readers, p.idle.targets)
 		require.Positive(t, p.idle.pings())
+		require.Len(t, p.ways, 4)
 		require.Zero(t, last.pings())
 	}
 	require.Equal(t, "--format json --settle 20s --readers 18000 --targets 1 --rate 1.1111111111111112 --size 100 --batch 1 --warmup 500ms --duration 3s",

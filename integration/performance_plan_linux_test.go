@@ -18,13 +18,15 @@ type trial struct {
 	size, batch      int
 	warmup, lasts    time.Duration
 	once             bool // it takes too long to be repeated
+	http2            bool // readers speak it
+	tls              bool // to nginx, which is in front of the node then
 }
 
 // flags are those of the command that puts the load on.
 func (t trial) flags() []string {
 	return strings.Fields("--format json --settle 20s --readers " + strconv.Itoa(t.readers) + " --targets " + strconv.Itoa(t.targets) +
 		" --rate " + strconv.FormatFloat(t.rate, 'f', -1, 64) + " --size " + strconv.Itoa(t.size) + " --batch " + strconv.Itoa(t.batch) +
-		" --warmup " + t.warmup.String() + " --duration " + t.lasts.String())
+		" --warmup " + t.warmup.String() + " --duration " + t.lasts.String() + map[bool]string{true: " --http2"}[t.http2])
 }
 
 // trials are all that is measured, each list along one quantity, which grows.
@@ -36,12 +38,13 @@ type trials struct {
 	batches   []trial // with Redis, at a pace
 	saturated []trial // the same, as fast as they are acknowledged; the first is one at a time
 	embedded  trial   // one at a time, too, without Redis
+	ways      []trial // that readers can come
 	idle      trial
 }
 
 // all are all trials, each once.
 func (p trials) all() (all []trial) {
-	for _, t := range slices.Concat(p.readers, p.targets, p.sizes, p.nodes, p.batches, p.saturated, []trial{p.embedded, p.idle}) {
+	for _, t := range slices.Concat(p.readers, p.targets, p.sizes, p.nodes, p.batches, p.saturated, p.ways, []trial{p.embedded, p.idle}) {
 		if !slices.Contains(all, t) {
 			all = append(all, t)
 		}
@@ -97,6 +100,9 @@ func longTrials() (p trials) {
 	}
 	p.embedded = p.saturated[0]
 	p.embedded.redis = false
+	way := usual
+	way.readers, way.targets, way.rate = 2000, 10, 50
+	p.ways = ways(way)
 	p.idle = usual
 	// A node that many readers have come to gives back what that took within 15 seconds.
 	p.idle.readers, p.idle.targets, p.idle.rate, p.idle.warmup, p.idle.lasts, p.idle.once = 18_000, 18_000, 1, 16*time.Second, 2*performancePing, true
@@ -119,9 +125,22 @@ func shortTrials() (p trials) {
 	p.nodes, p.batches, p.saturated = []trial{one, two}, []trial{one}, []trial{slow, fast}
 	p.embedded = slow
 	p.embedded.redis = false
+	p.ways = ways(usual)
 	p.idle = usual
 	p.idle.targets, p.idle.settings, p.idle.lasts, p.idle.once = 100, "--stream-heartbeat 1s", time.Second, true
 	return p
+}
+
+// ways are the same load, however readers can come.
+func ways(of trial) (all []trial) {
+	of.settings += " --insecure-dev" // or the node would take nothing from a proxy
+	for _, tls := range []bool{false, true} {
+		for _, http2 := range []bool{false, true} {
+			of.tls, of.http2 = tls, http2
+			all = append(all, of)
+		}
+	}
+	return all
 }
 
 // pings is how many pings each idle reader gets while it is measured.

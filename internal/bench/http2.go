@@ -68,7 +68,7 @@ func (e endpoint) open(ctx context.Context, text []byte) (source, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &shared{cancel: cancel}
 	s.timer = time.AfterFunc(connectTimeout, s.hush)
-	answer, err := e.http2.RoundTrip(request.WithContext(ctx))
+	answer, err := e.http2.RoundTrip(request.WithContext(ctx)) //nolint:bodyclose // by Close
 	if err != nil {
 		s.timer.Stop()
 		cancel()
