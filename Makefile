@@ -75,6 +75,11 @@ performance: setup ## Measure what events and readers cost, RUNS times (3), and 
 	PUSHSTREAM_TEST_RUNS=$(or $(RUNS),3) PUSHSTREAM_TEST_REPORT='$(CURDIR)/docs/reference' \
 		go test ./integration -count=1 -timeout 30m -v -run '^TestPerformance$$'
 
+.PHONY: check-js
+check-js: ## Lint, test, build and weigh the browser client
+	scripts/setup node npm-client
+	cd clients/js && npm run check
+
 .PHONY: test-valkey
 test-valkey: ## Run the tests of the Redis backplane against Valkey
 	scripts/setup gcc valkey-server

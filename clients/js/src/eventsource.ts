@@ -1,4 +1,5 @@
-import { PushStream, type PushStreamOptions } from './index.js';
+import type { PushStreamOptions } from './options.js';
+import { PushStream } from './stream.js';
 
 /** Options of a {@link PushStreamEventSource}: those of a `PushStream`, without what the constructor is told otherwise. */
 export type PushStreamEventSourceInit = Omit<PushStreamOptions, 'url' | 'autoConnect'>;
