@@ -2,7 +2,13 @@ import { defineConfig } from 'tsdown';
 
 export default defineConfig([
   {
-    entry: { index: 'src/index.ts', eventsource: 'src/eventsource.ts', testing: 'src/testing.ts' },
+    entry: {
+      index: 'src/index.ts',
+      eventsource: 'src/eventsource.ts',
+      testing: 'src/testing.ts',
+      react: 'src/react/index.ts',
+      vue: 'src/vue/index.ts',
+    },
     format: ['esm', 'cjs'],
     platform: 'neutral',
     target: 'es2022',

@@ -26,7 +26,8 @@ class Listeners<T> {
   }
 }
 
-function report(error: unknown): void {
+/** Says what a handler threw, and goes on. */
+export function report(error: unknown): void {
   if (typeof reportError === 'function') reportError(error);
   else console.error(error);
 }
