@@ -1,8 +1,20 @@
+import { fileURLToPath } from 'node:url';
+import vue from '@vitejs/plugin-vue';
 import { defineConfig } from 'vitest/config';
 
+const src = (path: string) => fileURLToPath(new URL(`src/${path}`, import.meta.url));
+
 export default defineConfig({
+  plugins: [vue()],
+  resolve: {
+    // Recipes import what their readers do. Keep it like `paths` of tsconfig.json.
+    alias: [
+      { find: /^@pushstream\/client$/, replacement: src('index.ts') },
+      { find: /^@pushstream\/client\/(react|vue)$/, replacement: src('$1/index.ts') },
+    ],
+  },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.{ts,tsx}'],
     globalSetup: ['test/node/build.ts'],
     restoreMocks: true,
     maxWorkers: 2,

@@ -16,7 +16,7 @@ export interface PushStreamState<Events extends object = Record<string, unknown>
 }
 
 /** Options of `usePushStreamLatest`. */
-export interface LatestOptions<Data, Initial = undefined> extends FollowOptions<Data | Initial> {
+export interface LatestOptions<Data, Initial = undefined> extends FollowOptions<Data | NoInfer<Initial>> {
   /** What it is before anything came. Default undefined. */
   readonly initial?: Initial | undefined;
 }
@@ -28,12 +28,12 @@ export interface LatestOptions<Data, Initial = undefined> extends FollowOptions<
  * options may be written inline: the newest ones count, and only another stream, type or target subscribes anew.
  */
 export interface PushStreamHooks<Events extends object = Record<string, unknown>> {
-  /** Renders the component again whenever the stream does something else. */
-  usePushStream(): PushStreamState<Events>;
   /** Calls a handler for every event, of all types. */
   usePushStream(type: '*', handler: (event: EventOf<Events>) => void, filter?: Filter): void;
   /** Calls a handler for every event of a type. One that throws is reported, and stops nothing. */
   usePushStream<Type extends EventType<Events>>(type: Type, handler: (event: EventOf<Events, Type>) => void, filter?: Filter): void;
+  /** Renders the component again whenever the stream does something else. */
+  usePushStream(): PushStreamState<Events>;
 
   /**
    * Returns the data of the last event of a type that came while the component was there; before that `initial`, or what
@@ -107,12 +107,12 @@ function useEventsOrStatus(type?: string, handler: (event: StreamEvent) => void 
   );
   const status = useSyncExternalStore<Status>(
     subscribe,
-    () => stream.status,
+    () => (silent ? 'idle' : stream.status),
     () => 'idle',
   );
   const error = useSyncExternalStore(
     subscribe,
-    () => stream.error,
+    () => (silent ? null : stream.error),
     () => null,
   );
   return silent ? undefined : { stream, status, error };

@@ -24,7 +24,7 @@ export interface ReactiveFilter {
 export interface ReactiveFollowOptions<State> extends ReactiveFilter, Pick<FollowOptions<State>, 'load'> {}
 
 /** Options of `usePushStreamLatest`. */
-export interface LatestOptions<Data, Initial = undefined> extends ReactiveFollowOptions<Data | Initial> {
+export interface LatestOptions<Data, Initial = undefined> extends ReactiveFollowOptions<Data | NoInfer<Initial>> {
   /** What it is before anything came. Default undefined. */
   readonly initial?: Initial | undefined;
 }
@@ -37,8 +37,6 @@ export interface LatestOptions<Data, Initial = undefined> extends ReactiveFollow
  * anything on a server.
  */
 export interface PushStreamComposables<Events extends object = Record<string, unknown>> {
-  /** Returns the stream, and refs of what it is doing. */
-  usePushStream(): PushStreamState<Events>;
   /** Calls a handler for every event, of all types. Returns a function that ends it early. */
   usePushStream(type: '*', handler: (event: EventOf<Events>) => void, filter?: ReactiveFilter): Unsubscribe;
   /** Calls a handler for every event of a type. One that throws is reported, and stops nothing. */
@@ -47,6 +45,8 @@ export interface PushStreamComposables<Events extends object = Record<string, un
     handler: (event: EventOf<Events, Type>) => void,
     filter?: ReactiveFilter,
   ): Unsubscribe;
+  /** Returns the stream, and refs of what it is doing. */
+  usePushStream(): PushStreamState<Events>;
 
   /**
    * Returns a ref of the data of the last event of a type that came since it subscribed; before that `initial`, or what
