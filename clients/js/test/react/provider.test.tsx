@@ -4,7 +4,7 @@ import { Activity, type ReactNode, StrictMode, useState } from 'react';
 import { hydrateRoot } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
 import { describe, expect, it, vi } from 'vitest';
-import type { EventStream, PushStreamOptions } from '../../src/index.js';
+import { type EventStream, PushStream, type PushStreamOptions } from '../../src/index.js';
 import { PushStreamProvider } from '../../src/react/index.js';
 import { FakeEventSource, fakeFetch, MemoryStorage, ticket, useFakes } from '../unit/fake.js';
 import { complaints, provided, usePushStream, usePushStreamLatest, usePushStreamReducer, useReact } from './setup.js';
@@ -56,7 +56,11 @@ describe('a provider with options', () => {
   });
 
   it('makes one connection in StrictMode', async () => {
+    const connect = vi.spyOn(PushStream.prototype, 'connect');
+    const close = vi.spyOn(PushStream.prototype, 'close');
     const { container } = render(<StrictMode>{page()}</StrictMode>);
+    expect(close).toHaveBeenCalledTimes(1); // React has taken it down and up again
+    expect(connect.mock.contexts.at(-1)).toBe(close.mock.contexts[0]);
     await settle();
     expect(FakeEventSource.all).toHaveLength(1);
     act(() => void FakeEventSource.last.hello().live().event('e1'));

@@ -1,6 +1,5 @@
 // @vitest-environment happy-dom
 import { renderHook } from '@testing-library/react';
-import { StrictMode } from 'react';
 import { describe, expect, it } from 'vitest';
 import type { Target } from '../../src/index.js';
 import { count, loader } from '../ui.js';
@@ -121,15 +120,11 @@ describe('usePushStreamReducer', () => {
   });
 
   it('reduces each event once in StrictMode, and loads once', async () => {
-    const { stream, wrapper: Wrapper } = provided();
+    const { stream, wrapper } = provided();
+    const counted = count(stream);
     const { load, calls } = loader<readonly number[]>();
-    const { result } = renderHook(() => usePushStreamReducer('order.created', add, none, { load }), {
-      wrapper: ({ children }) => (
-        <StrictMode>
-          <Wrapper>{children}</Wrapper>
-        </StrictMode>
-      ),
-    });
+    const { result } = renderHook(() => usePushStreamReducer('order.created', add, none, { load }), { wrapper, reactStrictMode: true });
+    expect(counted.added).toBe(2 * counted.open);
     await play(() => stream.emit('order.created', { order: 1 }));
     expect(result.current).toEqual([1]);
     expect(calls).toHaveLength(1);
