@@ -8,6 +8,7 @@ export default defineConfig([
       testing: 'src/testing.ts',
       react: 'src/react/index.ts',
       vue: 'src/vue/index.ts',
+      share: 'src/share.ts',
     },
     format: ['esm', 'cjs'],
     platform: 'neutral',

@@ -6,10 +6,9 @@ import { PushStreamError } from './errors.js';
 import { Hub } from './hub.js';
 import { watchPage } from './lifecycle.js';
 import type { PushStreamOptions } from './options.js';
+import { Recent } from './recent.js';
 import type { Gap, Live, StreamEvent } from './types.js';
 
-/** How many ids are kept to recognise events that come twice. */
-const recentEvents = 512;
 /** A connection that was open for so long, in milliseconds, was a good one. */
 const goodAfter = 10_000;
 /** The most to wait when the network is back, in milliseconds, so that an office does not come back at once. */
@@ -27,7 +26,7 @@ const wakeJitter = 500;
 export class PushStream<Events extends object = Record<string, unknown>> extends Hub<Events> {
   readonly #options: PushStreamOptions;
   readonly #cursor: Cursor;
-  readonly #recent = new Set<string>();
+  readonly #recent = new Recent();
   #connection: Connection | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unwatch = () => {};
@@ -146,7 +145,7 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
         this.tellGap(block.data as Gap);
         break;
       default:
-        if (!block.type.startsWith('pushstream.') && this.#isNew(block.id)) this.tellEvent(block as StreamEvent);
+        if (!block.type.startsWith('pushstream.') && this.#recent.isNew(block.id)) this.tellEvent(block as StreamEvent);
     }
     if (!cursor) return;
     this.#cursor.value = cursor;
@@ -172,18 +171,6 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
       this.#replaced = false;
       this.tellGap({ targets: [], reason: 'identity' });
     }
-    return true;
-  }
-
-  /**
-   * Returns whether an event was not seen before, and remembers it. An event has one id for all its targets, and for ever:
-   * so the same id is the same event, whichever of its targets it names this time. One without an id is always new.
-   */
-  #isNew(id: string | undefined): boolean {
-    if (id === undefined) return true;
-    if (this.#recent.has(id)) return false;
-    this.#recent.add(id);
-    if (this.#recent.size > recentEvents) this.#recent.delete(this.#recent.values().next().value as string);
     return true;
   }
 

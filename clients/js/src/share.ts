@@ -1,0 +1,35 @@
+import { SharedStream, type SharedStreamOptions } from './share/stream.js';
+import { PushStream } from './stream.js';
+import type { EventStream } from './types.js';
+
+export type { SharedStreamOptions };
+
+let warned = false;
+
+/**
+ * Makes a stream that shares one connection with those of all tabs of this browser that have the same url and key.
+ *
+ * ```ts
+ * const stream = createSharedStream<Events>({ key: user.id, url: '/events', topics: ['shop'] });
+ * stream.on('order.created', (event) => console.log(event.data.order));
+ * ```
+ *
+ * It needs Web Locks and BroadcastChannel, which browsers have on HTTPS and localhost. Elsewhere it is a `PushStream` with a
+ * connection of its own, and the console is told once. On a server it is one that stays idle.
+ *
+ * @throws TypeError without a key, or where the url is none.
+ */
+export function createSharedStream<Events extends object = Record<string, unknown>>(options: SharedStreamOptions): EventStream<Events> {
+  const { key, url, EventSource = globalThis.EventSource } = options;
+  if (!key) throw new TypeError('A shared stream needs a key: who is signed in');
+  if (!EventSource) return new PushStream<Events>(options);
+  const { navigator, location, BroadcastChannel } = globalThis;
+  const locks = navigator?.locks;
+  if (!locks || !BroadcastChannel) {
+    if (!warned) console.warn('PushStream: no Web Locks or BroadcastChannel here, so nothing is shared');
+    warned = true;
+    return new PushStream<Events>(options);
+  }
+  // The number is that of what tabs say to each other: an old page understands no new one.
+  return new SharedStream<Events>(options, `pushstream.share.1 ${new URL(url, location?.href)} ${key}`, locks, BroadcastChannel);
+}
