@@ -108,6 +108,7 @@ export class Leader extends PushStream {
   #answer(): void {
     const { status, error, topics } = this;
     const live = status === 'live';
+    if (status === 'idle') return;
     if (!live && status !== 'catching-up') {
       const why = status !== 'connecting' && error; // then it is the one before
       return this.send({ status, error: why ? [why.code, why.message, why.retryable, why.status] : null });

@@ -150,6 +150,17 @@ describe('tabs', () => {
 });
 
 describe('the next leader', () => {
+  it('is no interruption while it asks the others what they want', async () => {
+    const { pages, streams } = await tabs([], []);
+    const seen: string[] = [];
+    streams[1].onStatus((status) => seen.push(status));
+    pages[0].crash();
+    await next();
+    server().hello().live('c2');
+    await next();
+    expect(seen).toEqual(['connecting', 'catching-up', 'live']);
+  });
+
   it.each(['closes', 'crashes', 'is kept for "back"'])('goes on when the first one %s', async (how) => {
     const { pages, streams } = await tabs(['a'], ['b'], ['c']);
     const first = server();
