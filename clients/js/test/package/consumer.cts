@@ -3,6 +3,7 @@ import assert = require('node:assert/strict');
 import client = require('@pushstream/client');
 import eventsource = require('@pushstream/client/eventsource');
 import react = require('@pushstream/client/react');
+import share = require('@pushstream/client/share');
 import testing = require('@pushstream/client/testing');
 import vue = require('@pushstream/client/vue');
 
@@ -17,6 +18,7 @@ stream.on('order.created', ({ data }) => seen.push(data));
 assert.equal(new client.PushStream({ url: '/events' }).status, 'idle');
 assert.equal(new client.PushStreamError('network', 'gone', true).retryable, true);
 assert.equal(eventsource.PushStreamEventSource.CLOSED, 2);
+assert.throws(() => share.createSharedStream({ key: '', url: '/events' }), TypeError);
 
 const Status = () => react.usePushStream().status;
 assert.equal(reactServer.renderToString(React.createElement(react.PushStreamProvider, { stream }, React.createElement(Status))), 'idle');

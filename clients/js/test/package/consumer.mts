@@ -5,6 +5,7 @@ import * as core from '@pushstream/client';
 import { type EventStream, type Gap, PushStream, type PushStreamOptions } from '@pushstream/client';
 import { PushStreamEventSource } from '@pushstream/client/eventsource';
 import { createPushStreamHooks, PushStreamProvider, type PushStreamProviderProps } from '@pushstream/client/react';
+import { createSharedStream, type SharedStreamOptions } from '@pushstream/client/share';
 import { createTestStream, type TestStream } from '@pushstream/client/testing';
 import { createPushStream, createPushStreamComposables } from '@pushstream/client/vue';
 import { createElement } from 'react';
@@ -26,6 +27,10 @@ test.emitGap();
 assert.deepEqual(orders, [7]);
 assert.deepEqual(Object.keys(core).sort(), ['PushStream', 'PushStreamError', 'UnauthorizedError']);
 assert.equal(new PushStreamEventSource('http://localhost/events').readyState, 0);
+const shared: SharedStreamOptions = { ...options, key: 'alice' };
+const stream: EventStream<Events> = createSharedStream<Events>(shared);
+stream.on('order.created', ({ data }) => orders.push(data.order));
+assert.equal(stream.status, 'idle');
 
 const hooks = createPushStreamHooks<Events>();
 const Last = () => hooks.usePushStreamLatest('order.created', { initial: { order: 0 } }).order.toFixed(1);
