@@ -21,7 +21,7 @@ export class Leader extends PushStream {
   readonly #history = new History();
   #asked: Ask[] = [];
   #lingering: ReturnType<typeof setTimeout> | undefined;
-  /** An event, or a gap, whose cursor comes when it was handled. */
+  /** An event whose cursor comes when it was handled. */
   #block: Block | undefined;
   #whose: string | null;
   #quiet = false;
@@ -85,8 +85,9 @@ export class Leader extends PushStream {
   }
 
   protected override tellGap(data: Gap): void {
-    // That the reader is somebody else, every tab finds out by itself.
-    if (data.reason !== 'identity') this.#block = control('gap', data);
+    // That the reader is somebody else, every tab finds out by itself. Another gap may come without a cursor, where the server
+    // could not read the last one: who stands there later has it too.
+    if (data.reason !== 'identity') this.#say(control('gap', data), this.#history.cursor);
   }
 
   protected override drained(): void {

@@ -78,6 +78,32 @@ describe('tabs', () => {
     ]);
   });
 
+  it('are told of a gap that has no cursor, also when they come back later', async () => {
+    const { pages } = await tabs([], []);
+    const again = pages[1].reload();
+    server().break();
+    await vi.advanceTimersByTimeAsync(1000);
+    server()
+      .hello('')
+      .block('pushstream.gap', { targets: ['all'], reason: 'lost' })
+      .event('e1')
+      .live('c2');
+    await next();
+    again.open();
+    await next();
+    expect(pages[0].news.slice(1)).toEqual(['gap lost all', 'e1', 'live memory']);
+    expect(again.news).toEqual(['gap lost all', 'e1', 'live storage']);
+  });
+
+  it('hear of a machine without a network', async () => {
+    const { pages, streams } = await tabs([], []);
+    pages[1].window.dispatchEvent(new Event('offline'));
+    await next();
+    expect(streams.map(({ status }) => status)).toEqual(['live', 'live']); // the leader's connection says otherwise, if it is so
+    expect(open()).toHaveLength(1);
+    expect(pages[1].news).toEqual(['error network the machine is offline', 'live memory']);
+  });
+
   it('of other keys, or urls, share nothing', async () => {
     const browser = new Browser();
     browser.tab().open();
@@ -361,9 +387,29 @@ describe('somebody else', () => {
     await next();
     expect(pages[0].news).toEqual(['e1']);
     expect(other.news).toEqual(['b2', 'live storage']);
+    await vi.advanceTimersByTimeAsync(29_000);
+    server().block('pushstream.ping', {}, 'b4');
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(reads()).toEqual(['a']); // it is there, though no lock says so
     pages[0].crash(); // it does not wait to lead
     await next();
     expect(open()).toHaveLength(2);
+  });
+
+  it('is given nothing of what the leader received before it was theirs, though positions are the same', async () => {
+    const { browser, pages } = await tabs([]);
+    server().event('e1').break();
+    await vi.advanceTimersByTimeAsync(1000);
+    server().hello('e1', { identity: 'bob' });
+    await next();
+    server().hello('e2', { identity: 'bob' }).live('e2');
+    await next();
+    const other = browser.tab();
+    for (const key of pages[0].storage.items.keys()) other.storage.items.set(key, '["bob","c1"]');
+    other.open();
+    await next();
+    expect(other.news).toEqual(['gap lost ', 'live storage']);
+    expect(open()).toHaveLength(1);
   });
 
   it('logged in meanwhile: the leader begins anew, and each tab finds out by itself who it is', async () => {
