@@ -17,6 +17,7 @@ export default defineConfig({
     include: ['test/**/*.test.{ts,tsx}'],
     globalSetup: ['test/node/build.ts'],
     restoreMocks: true,
+    testTimeout: 60_000, // of what never comes; tests of real nodes wait for programs to start
     maxWorkers: 2,
   },
 });

@@ -189,11 +189,11 @@ func TestGoodbyeWithATimeToComeBack(t *testing.T) {
 		for name, first := range map[string]http.HandlerFunc{"ends": stream(blocks...), "holds": open(blocks...)} {
 			t.Run(reason+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					var held time.Duration
+					held := make(chan time.Duration, 1)
 					s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 						began := time.Now()
 						first(w, r)
-						held = time.Since(began)
+						held <- time.Since(began)
 					}, open(hello, block("x.3-0", "2")))
 					asked := 0
 					var told states
@@ -207,7 +207,7 @@ func TestGoodbyeWithATimeToComeBack(t *testing.T) {
 					requests, _, times := s.seen()
 					require.Equal(t, 4321*time.Millisecond, times[1], "no sooner and no later")
 					if name == "holds" {
-						require.Equal(t, 4321*time.Millisecond, held, "who holds is not left before the time")
+						require.Equal(t, 4321*time.Millisecond, <-held, "who holds is not left before the time")
 					}
 					require.Equal(t, "x.2-0", requests[1].Header.Get("Last-Event-ID"))
 					require.Equal(t, "Bearer token-2", requests[1].Header.Get("Authorization"))

@@ -194,7 +194,7 @@ describe('a stream that needs a token', { timeout: 20_000 }, () => {
     const { journal } = read(node.url, {
       getToken: ({ rejected }) => {
         asked.push(rejected);
-        return rejected ? alice() : alice('--expires', '2s');
+        return rejected ? alice() : alice('--expires', '8s');
       },
     });
     await journal.until('live false');
