@@ -27,7 +27,8 @@ type shard struct {
 	conns   []*Conn
 	readers map[*Log][]reader
 	wheel   wheel
-	now     moment   // of the present batch
+	now     moment // of the present batch
+	pings   struct{ plain, envelope pinged }
 	spare   []*queue // memory of those that are empty now
 	spared  int      // blocks that it has room for
 

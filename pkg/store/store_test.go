@@ -223,6 +223,31 @@ func (w *world) attachBlocked(block chan struct{}) {
 	<-entered
 }
 
+// Who is in the same place gets the same ping, in the form that it reads.
+func TestEveryPingIsInItsFormAndPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.store.Vouched(0)
+		plain, other := w.attach(100, plenty, "a"), w.attach(100, plenty, "b")
+		form := &reader{w: w, room: plenty}
+		form.conn = w.store.Attach(store.Attachment{
+			Holder: form, Stream: form, Logs: []*store.Log{w.log("b")}, Hello: []byte("[hello]"), Cursor: at(100), Fence: at(100), Envelope: true,
+		})
+		for round := range 2 {
+			for _, r := range []*reader{plain, other, form} {
+				r.text()
+			}
+			pass(16 * time.Second)
+			here := 100 + round
+			require.Equal(t, fmt.Sprintf("[ping @%d]", here), other.text())
+			require.Equal(t, fmt.Sprintf("[ping in an envelope @%d]", here), form.text())
+			require.Equal(t, "[ping @100]", plain.text())
+			w.publish(101, "b")
+		}
+	})
+}
+
 type blockingStream struct{ entered, block chan struct{} }
 
 func (s blockingStream) Write(blocks [][]byte) (n int, err error) {
@@ -493,7 +518,7 @@ func TestADrainEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		w.attach(100, plenty, "a")
+		w.attach(100, 0, "a") // whenever it is told, it takes no goodbye within the time
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, w.store.Drain(ctx, time.Minute, time.Second), context.DeadlineExceeded)

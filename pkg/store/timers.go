@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"time"
+
+	"github.com/pushstream/pushstream/pkg/event"
+)
 
 const (
 	// tick is how exactly a shard keeps its times.
@@ -122,7 +126,20 @@ func (s *shard) look(c *Conn) {
 func (s *shard) ping(c *Conn) {
 	at := s.position(c)
 	c.filter = at
-	s.push(c, block{bytes: s.store.controls.Ping(c.envelope, at), position: at})
+	last := &s.pings.plain
+	if c.envelope {
+		last = &s.pings.envelope
+	}
+	if last.block == nil || last.at != at {
+		*last = pinged{at, s.store.controls.Ping(c.envelope, at)}
+	}
+	s.push(c, block{bytes: last.block, position: at})
+}
+
+// pinged is the last ping, and where it was: readers at rest are in the same place, so they share it.
+type pinged struct {
+	at    event.Position
+	block []byte
 }
 
 // bye ends a connection once it has taken what is queued and its goodbye, or after closeTimeout.

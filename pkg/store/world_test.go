@@ -221,7 +221,10 @@ func (controls) Live(_ bool, cursor event.Position) []byte {
 	return []byte(fmt.Sprintf("[live @%s]", number(cursor)))
 }
 
-func (controls) Ping(_ bool, cursor event.Position) []byte {
+func (controls) Ping(envelope bool, cursor event.Position) []byte {
+	if envelope {
+		return []byte(fmt.Sprintf("[ping in an envelope @%s]", number(cursor)))
+	}
 	return []byte(fmt.Sprintf("[ping @%s]", number(cursor)))
 }
 
