@@ -55,7 +55,6 @@ export class Connection {
 
   /** @param rejected Whether the last token was. */
   async start(rejected: boolean): Promise<void> {
-    if (this.#over) return;
     this.#listen();
     const url = new URL(this.url);
     if (this.options.getToken) {
@@ -83,6 +82,11 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#abort.abort();
     this.#source?.close();
+  }
+
+  /** Ends it, because the machine has no network any more. */
+  offline(): void {
+    this.#end(broken('network', 'the machine is offline'));
   }
 
   #listen(): void {

@@ -21,15 +21,16 @@ let warned = false;
  */
 export function createSharedStream<Events extends object = Record<string, unknown>>(options: SharedStreamOptions): EventStream<Events> {
   const { key, url, EventSource = globalThis.EventSource } = options;
-  if (!key) throw new TypeError('A shared stream needs a key: who is signed in');
-  if (!EventSource) return new PushStream<Events>(options);
+  if (!key) throw new TypeError('a shared stream needs a key');
   const { navigator, location, BroadcastChannel } = globalThis;
-  const locks = navigator?.locks;
-  if (!locks || !BroadcastChannel) {
-    if (!warned) console.warn('PushStream: no Web Locks or BroadcastChannel here, so nothing is shared');
-    warned = true;
-    return new PushStream<Events>(options);
+  if (EventSource && navigator?.locks && BroadcastChannel) {
+    // The number is that of what tabs say to each other: an old page understands no new one.
+    const name = `pushstream.share.1 ${new URL(url, location?.href)} ${key}`;
+    return new SharedStream<Events>(options, () => new BroadcastChannel(name));
   }
-  // The number is that of what tabs say to each other: an old page understands no new one.
-  return new SharedStream<Events>(options, `pushstream.share.1 ${new URL(url, location?.href)} ${key}`, locks, BroadcastChannel);
+  if (EventSource && !warned) {
+    warned = true;
+    console.warn('PushStream: nothing is shared without Web Locks');
+  }
+  return new PushStream<Events>(options);
 }

@@ -75,7 +75,7 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
       },
       this.#options.pauseWhenHidden ?? false,
     );
-    this.#plan(0, 'connecting');
+    this.plan(0);
   }
 
   close(): void {
@@ -85,7 +85,7 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
 
   setTopics(topics: readonly string[]): void {
     // While the stream waits, it keeps on waiting: the next connection has the topics that there are then.
-    if (this.changeTopics(topics) && this.#connection && !this.#told) this.#plan(0, 'connecting');
+    if (this.changeTopics(topics) && this.#running && !this.#paused && this.status !== 'waiting') this.plan(0);
   }
 
   protected wanted(): void {
@@ -101,7 +101,7 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
   }
 
   /** Opens a connection after a while, in place of the one that there may be. */
-  #plan(delay: number, status: 'connecting' | 'waiting', error?: PushStreamError | null): void {
+  protected plan(delay: number, status: 'connecting' | 'waiting' = 'connecting', error?: PushStreamError | null): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#open(), delay);
     this.tellStatus(status, error ?? undefined);
@@ -117,21 +117,25 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
       return this.#stop(new PushStreamError('invalid_url', `${cause}`, false, null, cause));
     }
     if (this.#cursor.use(`${storageKey}:${url.href} ${[...this.topics].sort().join(' ')}`)) this.#resumed = 'storage';
-    const query = url.searchParams;
-    query.set('envelope', '1');
-    for (const topic of this.topics) query.append('topic', topic);
-    if (this.#cursor.value !== null) query.set('lastEventId', this.#cursor.value);
-
-    const connection = new Connection(this.#options, this.#EventSource, url, {
-      take: (block, cursor) => this.#take(block, cursor),
-      ended: (ending) => this.#ended(ending),
-    });
-    this.#connection = connection;
+    this.#connection = this.link(url);
     this.tellStatus('connecting');
-    connection.start(this.#rejected);
+    this.#connection?.start(this.#rejected); // there is none if somebody who was told closed the stream
   }
 
-  #take(block: Block, cursor: string): void {
+  /** Returns a connection that is to be started, if the stream is to have one. */
+  protected link(url: URL, topics: Iterable<string> = this.topics): Connection | undefined {
+    const query = url.searchParams;
+    query.set('envelope', '1');
+    for (const topic of topics) query.append('topic', topic);
+    if (this.#cursor.value !== null) query.set('lastEventId', this.#cursor.value);
+    return new Connection(this.#options, this.#EventSource, url, {
+      take: (block, cursor) => this.take(block, cursor),
+      ended: (ending) => this.#ended(ending),
+    });
+  }
+
+  /** Takes what the connection brought. `cursor` is where to come back after it; without one: where it was. */
+  protected take(block: Block, cursor?: string | null): void {
     switch (block.type) {
       case 'pushstream.hello':
         if (!this.#hello(block.data as Hello)) return;
@@ -160,7 +164,7 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
       this.#cursor.drop();
       this.#recent.clear();
       this.#drop();
-      this.#plan(0, 'connecting');
+      this.plan(0);
       return false;
     }
     this.#cursor.identity = identity;
@@ -181,7 +185,7 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
     if (unauthorized || expired) this.#rejected = true;
     if (unauthorized && this.#options.getToken && !this.#renewed) {
       this.#renewed = true;
-      return this.#plan(0, 'connecting');
+      return this.plan(0);
     }
     if (error && !error.retryable) return this.#stop(error);
 
@@ -193,7 +197,7 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
     // Being offline is no proof, since this machine's own servers can be reached: so it is tried, but seldom.
     if (globalThis.navigator?.onLine === false) delay = Math.max(delay, cap / 2);
     this.#told = wait > 0;
-    this.#plan(delay, 'waiting', error);
+    this.plan(delay, 'waiting', error);
   }
 
   #stop(error: PushStreamError): void {
@@ -232,16 +236,15 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#plan(0, 'connecting');
+    this.plan(0);
   }
 
   #offline(): void {
-    if (!this.#connection || this.#told) return;
-    this.#ended({ error: new PushStreamError('network', 'the machine is offline', true), wait: 0 });
+    if (!this.#told) this.#connection?.offline();
   }
 
   #wake(): void {
     if (this.#paused || this.#told) return;
-    if (this.status === 'waiting' || this.#connection?.dead) this.#plan(Math.random() * wakeJitter, 'waiting');
+    if (this.status === 'waiting' || this.#connection?.dead) this.plan(Math.random() * wakeJitter, 'waiting');
   }
 }

@@ -1,10 +1,9 @@
-import type { Hello } from '../connection.js';
+import type { Block, Connection, Hello } from '../connection.js';
 import { PushStreamError } from '../errors.js';
-import type { EventSourceConstructor, EventSourceLike, PushStreamOptions } from '../options.js';
+import type { PushStreamOptions } from '../options.js';
 import { PushStream } from '../stream.js';
 import type { Gap, Status, StreamEvent, Target } from '../types.js';
-import { Leader } from './leader.js';
-import type { Frame, Message, Told } from './messages.js';
+import type { Frame, Message, Question } from './messages.js';
 
 /** Options of `createSharedStream`: those of a `PushStream`, and whose connection it is. */
 export interface SharedStreamOptions extends PushStreamOptions {
@@ -20,64 +19,85 @@ export interface SharedStreamOptions extends PushStreamOptions {
   readonly allTopics?: boolean | undefined;
 }
 
-type Listener = (message: { readonly data: string; readonly lastEventId: string }) => void;
+/** How many blocks are kept for tabs that come back. */
+const most = 512;
+/** How long to wait for others that want more topics, in milliseconds: a browser opens its tabs all at once. */
+const gathering = 50;
+
+const hello = 'pushstream.hello';
+const live = 'pushstream.live';
+const gap = 'pushstream.gap';
 
 /**
- * A tab among those that share a connection: a stream whose EventSource is the leader. The leader waits, comes back, and gets
- * tokens. The tab holds a lock of its own, by which the leader knows that it is there, and waits for the one that makes it
- * the leader.
+ * A tab among those that share a connection. The leader is the one that has a lock; it is a stream with a connection, which
+ * reads the topics of all, and hands on what that brings. The others are linked to the leader: they ask it for what follows
+ * their cursor, and then take what it says to all.
  *
- * Tabs hear each other over a channel, in the order in which things are said, and the leader's own tab hears the leader like
- * the others. So who hears of a new leader has heard all that the one before said, as the new one has: they all stand at the
- * same cursor.
+ * Tabs hear each other in the order in which things are said. Who hears of a new leader has heard all that the one before
+ * said, as the new one has: they all stand at the same cursor.
  */
 export class SharedStream<Events extends object> extends PushStream<Events> {
-  /** Gives up the connection, and what was shared; undefined where nothing is. */
-  #leave: (() => void) | undefined;
-  #say: (message: Message) => void = () => {};
-  /** Waits until another tab is gone. */
-  #watch: (tab: string, gone: () => void) => void = () => {};
-  #id = '';
-  #leader: Leader | undefined;
-  /** The question that is open. Until the answer, what is for all is not for this tab. */
+  readonly #allTopics: boolean | undefined;
+  readonly #open: () => BroadcastChannel;
+  readonly #locks = navigator.locks;
+  /** Asks the leader, or comes to the others first. */
+  #ask: () => void = this.#enter;
+  /** The question that is open. Until it is answered, nothing that is said to all is for this tab. */
   #asked: string | undefined;
-  #listener: Listener | undefined;
-  #final: PushStreamError | undefined;
+  /** Gives up what is shared. */
+  #leave = () => {};
+  /** Shares nothing until the stream is closed. */
+  #alone = false;
 
-  /** @param name What tabs that share a connection have in common. */
-  constructor(
-    private readonly given: SharedStreamOptions,
-    private readonly name: string,
-    private readonly locks: LockManager,
-    private readonly Channel: typeof BroadcastChannel,
-  ) {
-    super({
-      ...given,
-      storageKey: `${given.storageKey ?? 'pushstream'} ${given.key}`,
-      EventSource: Source as unknown as EventSourceConstructor,
-      getToken: undefined,
-      backoff: { base: 0, cap: 0 }, // it is no network that fails here
-      connectTimeout: 2 ** 31 - 1, // the most that a timer can wait
-    });
-    const stream = this;
-    function Source(): EventSourceLike {
-      if (stream.#leave) stream.#ask();
-      else stream.#enter();
-      return {
-        readyState: 1,
-        addEventListener(type, listener) {
-          if (type === 'message') stream.#listener = listener;
-        },
-        close() {
-          stream.#listener = undefined; // and what is shared stays: the next one may come for other topics
-        },
-      };
-    }
+  /** Says something to the others. Only the leader has it, and the rest of this. */
+  #tell: ((message: Message) => void) | undefined;
+  /** What the others want, by their ids. */
+  readonly #tabs = new Map<string, Question>();
+  /** What the connection reads; it was opened with that. */
+  #reads: readonly string[] = [];
+  /** What the connection brought last. Whatever is said is in it; an answer is what it has, and what is said next follows. */
+  #history: Frame[] = [];
+
+  /** @param open Opens the channel of all tabs that share a connection. A lock has its name. */
+  constructor(options: SharedStreamOptions, open: () => BroadcastChannel) {
+    super({ ...options, storageKey: `${options.storageKey ?? 'pushstream'} ${options.key}` });
+    this.#allTopics = options.allTopics;
+    this.#open = open;
   }
 
-  protected override tellStatus(status: Status, error = this.#final): void {
-    if (status === 'paused' || status === 'closed') this.#leave?.();
+  protected override link(url: URL): Connection | undefined {
+    if (this.#tell || this.#alone) {
+      this.#reads = [...new Set([this, ...this.#tabs.values()].flatMap(({ topics }) => topics))];
+      return super.link(url, this.#reads);
+    }
+    this.#ask();
+    return undefined;
+  }
+
+  protected override take(block: Block, cursor?: string | null): void {
+    const other = block.type === hello && (block.data as Hello).identity !== this.identity;
+    if (this.#tell) {
+      // A gap may have no cursor, where the server could not read the last one: who stands there later has it too. All else
+      // without one is live only, and never said again.
+      const position = cursor || (block.type === gap && this.cursor);
+      if (other) this.#history = [];
+      else if (position && this.#history.push([block, position, this.#reads]) > most) this.#history.shift();
+      this.#tell({ frames: [[block, cursor]] });
+    } else if (other && this.identity && !this.#alone) {
+      return this.#part(); // the leader's reader is somebody else
+    }
+    super.take(block, cursor);
+  }
+
+  protected override tellStatus(status: Status, error?: PushStreamError): void {
+    if (/closed|paused/.test(status)) {
+      this.#leave();
+      // What was refused may be what another tab asked for.
+      this.#alone = !!error && this.#reads.length > this.topics.length;
+      if (this.#alone) return this.connect();
+    }
     super.tellStatus(status, error);
+    this.#answer();
   }
 
   protected override tellEvent(event: StreamEvent): void {
@@ -85,89 +105,102 @@ export class SharedStream<Events extends object> extends PushStream<Events> {
   }
 
   protected override tellGap({ targets, reason }: Gap): void {
-    const mine = targets.filter((target) => this.#isMine(target));
+    const mine = targets.filter(this.#isMine, this);
     if (mine.length || !targets.length) super.tellGap({ targets: mine, reason });
   }
 
   #isMine(target: Target): boolean {
-    return this.given.allTopics || !target.startsWith('topic:') || this.topics.includes(target.slice(6));
+    return this.#allTopics || !/^topic:/.test(target) || this.topics.includes(target.slice(6));
   }
 
-  /** @param alone Share with nobody, and do without locks. */
-  #enter(alone = false): void {
-    this.#leave?.();
+  /** Leaves the others, for a connection of its own. */
+  #part(): void {
+    this.#leave();
+    this.#alone = true;
+    this.plan(0);
+  }
+
+  #enter(): void {
     const id = crypto.randomUUID();
     const abort = new AbortController();
     const { signal } = abort;
-    // What is said with one is heard by all others, and so by the ear of this very tab.
-    const mouth = new this.Channel(alone ? id : this.name);
-    const ear = new this.Channel(mouth.name);
-    ear.onmessage = ({ data }) => signal.aborted || this.#hear(data);
-    this.#id = this.#asked = id;
-    this.#say = (message) => signal.aborted || mouth.postMessage(message);
-    this.#leave = () => {
-      this.#leave = undefined;
-      abort.abort();
-      this.#leader?.end();
-      this.#leader = undefined;
-      mouth.close();
-      ear.close();
-    };
-    /** Waits for a lock, and holds it until this tab leaves; without `refused`, not at all. */
-    const hold = (lock: string, then: () => void, refused?: () => void) => {
-      const held = () => {
-        if (signal.aborted) return;
-        then();
-        if (refused) return new Promise((release) => signal.addEventListener('abort', release));
+    const channel = this.#open();
+    const say = (message: Message) => channel.postMessage(message);
+    const left = new Promise<void>((release) => {
+      this.#leave = () => {
+        this.#ask = this.#enter;
+        this.#tell = undefined;
+        this.#tabs.clear();
+        release();
+        abort.abort();
+        channel.close();
       };
-      this.locks.request(lock, { signal }, held).catch(() => signal.aborted || refused?.());
+    });
+    const ask = () => {
+      this.#asked = crypto.randomUUID();
+      say({ ask: { id: this.#asked, tab: id, topics: this.topics, cursor: this.cursor } });
     };
-    // It begins when it hears that itself, and so all that the leader before it has said.
-    const claim = () => this.#say({ claim: id });
-    this.#watch = (tab, gone) => tab === id || hold(tab, gone);
-    if (alone) return claim();
-    const refused = () => this.#enter(true); // where there can be no locks, nothing can be shared
-    hold(
-      id,
-      () => {
-        this.#ask();
-        hold(this.name, claim, refused);
-      },
-      refused,
-    );
+    /** Waits for a lock. Where there can be none, nothing can be shared. */
+    const lock = (name: string, then: () => unknown) => {
+      this.#locks.request(name, { signal }, then).catch(() => signal.aborted || this.#part());
+    };
+    this.#ask = ask;
+    lock(id, () => {
+      channel.onmessage = ({ data: { claim, ask: question, status, error, to, frames } }: MessageEvent<Message>) => {
+        if (claim) {
+          if (claim !== id) return ask();
+          this.#tell = say;
+          this.#history = [[{} as Block, this.cursor]];
+          this.plan(gathering);
+        } else if (question) {
+          const { tab } = question;
+          if (this.#tell) {
+            if (!this.#tabs.has(tab)) lock(tab, () => this.#tabs.delete(tab));
+            this.#tabs.set(tab, question);
+            this.#answer();
+          }
+        } else if (status) {
+          if (status !== this.status) this.tellStatus(status, error && new PushStreamError(...error));
+        } else if (frames && to === this.#asked) {
+          this.#asked = undefined;
+          for (const [block, cursor] of frames) if (!signal.aborted) this.take(block, cursor);
+        }
+      };
+      ask();
+      lock(channel.name, () => {
+        // This tab leads when it hears that itself, and so all that the leader before it has said.
+        const voice = this.#open();
+        voice.postMessage({ claim: id });
+        voice.close();
+        return left;
+      });
+      return left;
+    });
   }
 
-  #ask(): void {
-    const { topics, cursor } = this;
-    this.#asked = crypto.randomUUID();
-    this.#say({ ask: this.#asked, tab: this.#id, topics, cursor });
-  }
-
-  #hear(message: Message): void {
-    if ('ask' in message) this.#leader?.ask(message);
-    else if ('claim' in message) {
-      if (message.claim === this.#id) this.#leader = new Leader(this.given, this, this.#watch, this.#say);
-      this.#ask();
-    } else if ('status' in message) this.#told(message);
-    else if (message.to === this.#asked) this.#take(message.frames);
-  }
-
-  #told({ status, error }: Told): void {
-    const closed = status === 'closed';
-    // What was refused may be what another tab asked for, or who that is. So each finds out for itself.
-    if (closed && this.#leader?.topics.length !== this.topics.length) return this.#enter(true);
-    this.#final = error ? new PushStreamError(...error) : undefined;
-    if (closed) this.close();
-    else if (status !== this.status) this.tellStatus(status);
-    this.#final = undefined;
-  }
-
-  #take(frames: readonly Frame[]): void {
-    this.#asked = undefined;
-    for (const { block, cursor = '' } of frames) {
-      const other = block.type === 'pushstream.hello' && this.identity && this.identity !== (block.data as Hello).identity;
-      if (other && !this.#leader) return this.#enter(true);
-      this.#listener?.({ data: JSON.stringify(block), lastEventId: cursor });
+  /**
+   * Answers the others, if the connection is open. If it does not read what they want, it is opened again, on what all want
+   * by then. While it is not open it says so; one that is waited for stays due when it was.
+   */
+  #answer(): void {
+    const { status, error } = this;
+    if (!/live|up/.test(status)) {
+      return this.#tell?.({ status, error: status === 'waiting' && error ? [error.code, error.message, true, error.status] : undefined });
+    }
+    for (const asked of this.#tabs.values()) {
+      const { id, topics, cursor } = asked;
+      if (!id) continue;
+      if (!topics.every((topic) => this.#reads.includes(topic))) return this.plan(gathering);
+      asked.id = '';
+      // A cursor can be here several times: the first tells most, and telling twice is harmless. Without one, it begins now.
+      const index = cursor ? this.#history.findIndex((frame) => frame[1] === cursor) : most;
+      const missed = index < 0 ? [] : this.#history.slice(index + 1);
+      const holes = topics.filter((topic) => !missed.every((frame) => frame[2]?.includes(topic)));
+      const frames: Frame[] = [[{ type: hello, data: { identity: this.identity } }]];
+      if (index < 0 || holes.length)
+        frames.push([{ type: gap, data: { targets: holes.map((topic) => `topic:${topic}`), reason: 'lost' } }]);
+      frames.push(...missed.filter(([{ type }]) => type !== live), [{ type: `pushstream.${status}`, data: 0 }, this.#history.at(-1)?.[1]]);
+      this.#tell?.({ to: id, frames });
     }
   }
 }

@@ -10,7 +10,7 @@ useFakes();
 const open = () => FakeEventSource.all.filter(({ closed }) => !closed);
 const server = () => FakeEventSource.last;
 const reads = () => server().url.searchParams.getAll('topic').sort();
-/** Lets all happen but what lingers. */
+/** Lets all happen that is due soon. */
 const next = () => vi.advanceTimersByTimeAsync(60);
 
 /** Tabs that are live, with one connection. */
@@ -95,13 +95,16 @@ describe('tabs', () => {
     expect(again.news).toEqual(['gap lost all', 'e1', 'live storage']);
   });
 
-  it('hear of a machine without a network', async () => {
+  it('hear of a machine without a network from the leader', async () => {
     const { pages, streams } = await tabs([], []);
     pages[1].window.dispatchEvent(new Event('offline'));
-    await next();
-    expect(streams.map(({ status }) => status)).toEqual(['live', 'live']); // the leader's connection says otherwise, if it is so
-    expect(open()).toHaveLength(1);
-    expect(pages[1].news).toEqual(['error network the machine is offline', 'live memory']);
+    await settle();
+    expect(streams.map(({ status }) => status)).toEqual(['live', 'live']); // its own page has no connection
+    pages[0].window.dispatchEvent(new Event('offline'));
+    await settle();
+    expect(streams.map(({ status }) => status)).toEqual(['waiting', 'waiting']);
+    expect(pages.map((tab) => tab.news)).toEqual([['error network the machine is offline'], ['error network the machine is offline']]);
+    expect(open()).toHaveLength(0);
   });
 
   it('of other keys, or urls, share nothing', async () => {
@@ -275,27 +278,60 @@ describe('topics', () => {
     expect(pages[1].news).toEqual(['e1']);
   });
 
-  it.each(['closes', 'crashes', 'wants others'])('of a tab that %s are read for a while', async (how) => {
-    const { pages, streams } = await tabs(['a'], ['b']);
-    server().hello('c1', { heartbeat_ms: 600_000 }).live('c1');
+  it.each(['closes', 'crashes', 'wants others'])('of a tab that %s are read until the next connection', async (how) => {
+    const { browser, pages, streams } = await tabs(['a'], ['b']);
     if (how === 'closes') streams[1].close();
     else if (how === 'crashes') pages[1].crash();
     else streams[1].setTopics(['a']);
-    await vi.advanceTimersByTimeAsync(29_000);
+    await next();
     expect(FakeEventSource.all).toHaveLength(1);
-    await vi.advanceTimersByTimeAsync(2000);
+    browser.tab().open(['c']);
+    await next();
     expect(open()).toHaveLength(1);
-    expect(reads()).toEqual(['a']);
+    expect(reads()).toEqual(['a', 'c']);
+  });
+
+  it('that the leader adds are read with those of the others', async () => {
+    const { pages, streams } = await tabs(['a'], ['b']);
+    streams[0].setTopics(['c']);
+    await next();
+    expect(open()).toHaveLength(1);
+    expect(reads()).toEqual(['b', 'c']);
+    expect(server().cursor).toBe('c1');
+    server().hello().event('e1', 'x', 1, 'topic:b').event('e2', 'x', 1, 'topic:c').live('c2');
+    await next();
+    expect(pages.map((tab) => tab.news)).toEqual([
+      ['e2', 'live memory'],
+      ['e1', 'live memory'],
+    ]);
+  });
+
+  it('that are added while the server is awaited are read before they are answered', async () => {
+    const { browser, pages } = await tabs(['a']);
+    server().break();
+    await vi.advanceTimersByTimeAsync(1000);
+    const late = browser.tab();
+    late.open(['b']);
+    await next();
+    server().hello().event('e1', 'x', 1, 'topic:a').live('c2');
+    await next();
+    expect(late.news).toEqual([]);
+    expect(reads()).toEqual(['a', 'b']);
+    expect(server().cursor).toBe('c2');
+    server().hello().event('e2', 'x', 1, 'topic:b').live('c3');
+    await next();
+    expect(late.news).toEqual(['e2', 'live false']);
+    expect(pages[0].news).toEqual(['error network the connection broke', 'e1', 'live memory', 'live memory']);
   });
 
   it('that are wanted while the connection waits do not make it come sooner', async () => {
-    const { streams } = await tabs(['a'], ['b']);
+    const { streams } = await tabs(['a'], ['b'], ['d']);
     server().bye({ reason: 'draining', reconnect_ms: 5000 });
     streams[1].setTopics(['c']);
     await vi.advanceTimersByTimeAsync(4990);
     expect(FakeEventSource.all).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(20);
-    expect(reads()).toEqual(['a', 'b', 'c']);
+    expect(reads()).toEqual(['a', 'c', 'd']);
   });
 });
 
@@ -349,9 +385,9 @@ describe('a tab that is loaded again', () => {
 
   it('is told of a gap of the topics that were not read meanwhile', async () => {
     const { pages } = await tabs(['a'], ['a', 'b']);
-    server().hello('c1', { heartbeat_ms: 600_000 }).live('c1');
     const again = pages[1].reload();
-    await vi.advanceTimersByTimeAsync(31_000);
+    server().break();
+    await vi.advanceTimersByTimeAsync(1000);
     expect(reads()).toEqual(['a']);
     server().hello().live('c2').event('e1', 'x', 1, 'topic:a');
     await next();
@@ -387,10 +423,6 @@ describe('somebody else', () => {
     await next();
     expect(pages[0].news).toEqual(['e1']);
     expect(other.news).toEqual(['b2', 'live storage']);
-    await vi.advanceTimersByTimeAsync(29_000);
-    server().block('pushstream.ping', {}, 'b4');
-    await vi.advanceTimersByTimeAsync(2000);
-    expect(reads()).toEqual(['a']); // it is there, though no lock says so
     pages[0].crash(); // it does not wait to lead
     await next();
     expect(open()).toHaveLength(2);
@@ -412,19 +444,31 @@ describe('somebody else', () => {
     expect(open()).toHaveLength(1);
   });
 
+  it('logged in for a moment: what was missed then is told to those that come back', async () => {
+    const { pages } = await tabs([], []);
+    const again = pages[1].reload();
+    server().break();
+    await vi.advanceTimersByTimeAsync(1000);
+    server().hello('c1', { identity: 'bob' });
+    await next();
+    server().hello('a1').live('a2'); // alice again, who begins anew
+    await next();
+    again.open();
+    await next();
+    expect(again.news).toEqual(['gap lost ', 'live storage']);
+  });
+
   it('logged in meanwhile: the leader begins anew, and each tab finds out by itself who it is', async () => {
     const { pages } = await tabs([], []);
     server().break();
     await vi.advanceTimersByTimeAsync(1000);
     server().hello('c1', { identity: 'bob' });
     await next();
-    expect(server().cursor).toBeNull();
-    const bob = server().hello('b0', { identity: 'bob' }).live('b1');
-    await next();
-    bob.event('b2');
+    const [bob, alice] = open();
+    expect([bob?.cursor, alice?.cursor]).toEqual([null, 'c1']);
     expect(open()).toHaveLength(2);
-    expect(server().cursor).toBe('c1');
-    server().hello('c1', { identity: 'alice' }).event('e1').live('c2');
+    bob?.hello('b0', { identity: 'bob' }).live('b1').event('b2');
+    alice?.hello('c1', { identity: 'alice' }).event('e1').live('c2');
     await next();
     const broke = 'error network the connection broke';
     expect(pages[0].news).toEqual([broke, 'gap identity ', 'live false', 'b2']);
@@ -448,23 +492,44 @@ describe('an end for good', () => {
     expect(open()).toHaveLength(1);
   });
 
-  it("is nobody else's: each tab tries by itself", async () => {
+  it("is nobody else's: each tab tries by itself, one after the other", async () => {
     const { browser, pages, streams } = await tabs(['a'], ['b']);
     const bad = browser.tab();
     const stream = bad.open(['secret']);
     await next();
+    expect(reads()).toEqual(['a', 'b', 'secret']);
     server().refuse(403);
     await next();
-    const of = (topic: string) => open().find(({ url }) => url.searchParams.getAll('topic').join() === topic);
-    of('secret')?.refuse(403);
+    const of = (topics: string) => open().find(({ url }) => url.searchParams.getAll('topic').sort().join() === topics);
     of('a')?.hello().live('c2');
+    of('b,secret')?.refuse(403);
+    await next();
     of('b')?.hello().event('e1', 'x', 1, 'topic:b').live('c2');
+    of('secret')?.refuse(403);
     await next();
     expect(stream.status).toBe('closed');
     expect(bad.news).toEqual(['error forbidden status 403']);
     expect(pages.map((tab) => tab.news)).toEqual([['live memory'], ['e1', 'live memory']]);
     expect(streams.map(({ status }) => status)).toEqual(['live', 'live']);
     expect(open()).toHaveLength(2);
+  });
+
+  it('of one that leads leaves the others, who share on', async () => {
+    const { pages, streams } = await tabs(['a'], ['b'], ['c']);
+    streams[0].close();
+    streams[1].setTopics(['secret']);
+    streams[2].close();
+    await next();
+    server().refuse(403);
+    streams[0].connect();
+    streams[2].connect();
+    await next();
+    expect(streams[1].status).toBe('closed');
+    expect(open()).toHaveLength(1);
+    expect(reads()).toEqual(['a', 'c']);
+    server().hello().live('c2');
+    await next();
+    expect(pages.map((tab) => tab.news)).toEqual([['live memory'], ['error forbidden status 403'], ['live memory']]);
   });
 });
 
