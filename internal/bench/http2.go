@@ -72,7 +72,10 @@ func (e endpoint) open(ctx context.Context, text []byte) (source, error) {
 	if err != nil {
 		s.timer.Stop()
 		cancel()
-		return nil, fmt.Errorf("send request: %w", err)
+		if s.silent.Load() {
+			err = errSilent
+		}
+		return nil, fmt.Errorf("ask for a stream by HTTP/2, which the server may not speak: %w", err)
 	}
 	var head bytes.Buffer
 	fmt.Fprintf(&head, "HTTP/1.1 %d\r\n", answer.StatusCode)

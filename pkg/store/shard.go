@@ -240,6 +240,8 @@ func (s *shard) end(c *Conn, reason Reason) {
 		logs[i] = c.seats[i].log
 	}
 	c.holder.Closed(logs, reason)
+	// A stream that stalled may know c for as long as it gives its reader, which is longer than all the rest is to be kept.
+	c.holder, c.credential, c.stream, c.seats, c.queue, c.lap = nil, nil, nil, nil, nil, nil
 	s.checkDrained()
 }
 

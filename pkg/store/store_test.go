@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
@@ -221,6 +223,30 @@ func (w *world) attachBlocked(block chan struct{}) {
 		Holder: &reader{}, Stream: blockingStream{entered, block}, Logs: []*store.Log{w.log("blocked")}, Hello: []byte("h"), Cursor: at(1),
 	})
 	<-entered
+}
+
+// Whoever still knows a connection that has ended keeps nothing of what waited for its reader.
+func TestWhatHasEndedHoldsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		waits := func() (*store.Conn, weak.Pointer[byte]) {
+			hello := make([]byte, 1<<10)
+			r := &reader{w: w}
+			return w.store.Attach(store.Attachment{
+				Holder: r, Stream: r, Logs: []*store.Log{w.log("a")}, Hello: hello, Cursor: at(100), Fence: at(100),
+			}), weak.Make(&hello[0])
+		}
+		conn, hello := waits()
+		synctest.Wait()
+		runtime.GC()
+		require.NotNil(t, hello.Value(), "the reader takes nothing")
+		conn.Gone(nil)
+		w.attach(100, plenty, "b") // the shard knows what it wrote last
+		runtime.GC()
+		require.Nil(t, hello.Value())
+		runtime.KeepAlive(conn)
+	})
 }
 
 // Who is in the same place gets the same ping, in the form that it reads.
