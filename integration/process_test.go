@@ -20,7 +20,7 @@ const stopWithin = 30 * time.Second
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	stdin  io.Closer
+	stdin  io.WriteCloser
 	stderr log
 	ended  chan struct{} // closed when the process has ended and its output has been read
 	err    error         // how it ended; to be read after ended
