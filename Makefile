@@ -80,6 +80,11 @@ check-js: ## Lint, test, build and weigh the browser client
 	scripts/setup node npm-client
 	cd clients/js && npm run check
 
+.PHONY: embed-js
+embed-js: ## Build the browser client that nodes serve, internal/httpapi/pushstream.js
+	scripts/setup node npm-client
+	cd clients/js && npm run build:embed
+
 .PHONY: test-valkey
 test-valkey: ## Run the tests of the Redis backplane against Valkey
 	scripts/setup gcc valkey-server

@@ -42,6 +42,7 @@ var loadFile = sync.OnceValues(func() (file, error) {
 	doc.Servers = nil // a test's node listens elsewhere
 	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("text/javascript", openapi3filter.PlainBodyDecoder)
 	router, err := legacy.NewRouter(doc)
 	return file{doc, router}, err
 })

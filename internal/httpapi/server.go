@@ -112,6 +112,7 @@ func (a *API) Handler() http.Handler {
 	e := newEcho(a.log)
 	e.IPExtractor = clientAddress(a.cfg.TrustedProxies)
 	e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
+		Skipper:          func(c echo.Context) bool { return c.Path() == scriptPath }, // it is for pages of every origin
 		AllowCredentials: a.auth.Credentials(),
 		AllowOriginFunc:  func(origin string) (bool, error) { return a.auth.AllowsOrigin(origin), nil },
 		AllowMethods:     []string{http.MethodGet, http.MethodHead, http.MethodPost},
@@ -123,6 +124,7 @@ func (a *API) Handler() http.Handler {
 	e.HEAD("/events", a.subscribe)
 	e.POST("/events", a.publish)
 	e.POST("/tickets", a.ticket)
+	e.Match([]string{http.MethodGet, http.MethodHead}, scriptPath, script())
 	a.health.routes(e)
 	if a.cfg.Page {
 		a.page(e)
