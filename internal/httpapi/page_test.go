@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -21,7 +22,13 @@ func TestPage(t *testing.T) {
 		require.Contains(t, policy, "default-src 'none'")
 		require.NotContains(t, policy, "unsafe")
 	}
-	require.NotContains(t, n.get(t, "/").body, "<script>", "the policy would refuse it")
+	index := n.get(t, "/").body
+	require.NotContains(t, index, "<script>", "the policy would refuse it")
+	named := regexp.MustCompile(`(?:src|href)="([\w.]+)"`).FindAllStringSubmatch(index, -1)
+	require.Len(t, named, 3)
+	for _, m := range named {
+		require.Equal(t, http.StatusOK, n.get(t, "/"+m[1]).status, m[1])
+	}
 	n.do(t, call{method: http.MethodGet, path: "/page/index.html"}).refused(t, http.StatusNotFound, "http")
 }
 

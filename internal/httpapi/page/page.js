@@ -1,112 +1,143 @@
-// The page of a node in development mode: a plain EventSource and a form. Everything that comes from events is only ever
-// shown as text.
+// The page of a node in development mode. It reads with the client that every node serves, /pushstream.js, as a page of yours
+// would. Everything that comes from events is only ever shown as text.
 'use strict';
 
-const most = 200; // events shown
+const most = 200; // entries of the list
 const byId = (id) => document.getElementById(id);
-let source = null;
+const readForm = byId('read');
+const publishForm = byId('publish');
+let stream;
 
-function readURL(form) {
-  const query = new URLSearchParams();
+// Who reads. Only in development mode is that said by the URL.
+function eventsURL() {
+  const url = new URL('events', location.href);
   for (const name of ['user', 'session']) {
-    if (form.elements[name].value) query.set(name, form.elements[name].value);
+    if (readForm.elements[name].value) url.searchParams.set(name, readForm.elements[name].value);
   }
-  for (const topic of form.elements.topics.value.split(/\s+/).filter(Boolean)) query.append('topic', topic);
-  return new URL('events?' + query, location.href);
+  return url;
 }
 
-function status(state, text) {
-  byId('status').dataset.state = state;
-  byId('status').textContent = text;
+const topics = () => readForm.elements.topics.value.split(/\s+/).filter(Boolean);
+
+function connect() {
+  stream?.close();
+  stream = new PushStream({
+    url: eventsURL(),
+    topics: topics(),
+    storageKey: `page ${history.state}`, // see begin
+  });
+  stream.onStatus(showStatus);
+  stream.onLive(({ resumed }) => note('live', lives[resumed]));
+  stream.onGap(({ targets, reason }) => {
+    note('gap', `Gap (${reason}): what you have of ${targets.join(', ') || 'any target'} may be out of date. Fetch it again.`);
+  });
+  stream.on('*', showEvent); // the first handler of events opens the stream
 }
 
-function disconnect() {
-  if (source) source.close();
-  source = null;
-  byId('disconnect').disabled = true;
-  status('closed', 'not connected');
+const lives = {
+  false: 'Live, from now on.',
+  memory: 'Live again, from where it was.',
+  storage: 'Live, from where the page was before it was loaded again.',
+};
+
+// What the form says is kept with the page, for when it is loaded again: the stream then goes on from its cursor, which the
+// client keeps under `storageKey`. Another connection by the form has another key, so it begins anew.
+function begin() {
+  history.replaceState(Date.now(), '', `?${new URLSearchParams(new FormData(readForm))}`);
+  connect();
 }
 
-function connect(url) {
-  disconnect();
-  url.searchParams.set('envelope', '1'); // one listener for every type, and events say whom they are for
-  status('connecting', 'connecting');
-  source = new EventSource(url);
-  source.onopen = () => status('open', 'connected');
-  source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) {
-      disconnect();
-      status('closed', 'refused: see the network panel of your browser');
-    } else {
-      status('connecting', 'reconnecting');
-    }
-  };
-  source.onmessage = (message) => show(JSON.parse(message.data));
-  byId('disconnect').disabled = false;
+function showStatus(status) {
+  const { error } = stream;
+  const why = error && (status === 'waiting' || status === 'closed') ? `: ${error.code}, ${error.message}` : '';
+  byId('status').dataset.state = error && status === 'closed' ? 'failed' : status;
+  byId('status').textContent = status + why;
+  byId('disconnect').disabled = status === 'closed';
 }
 
-function show(event) {
+function showEvent({ type, target, id, time, data }) {
+  const about = [target, id, time].filter(Boolean).join(' · '); // what is live only has no id and no time
+  add('event', element('code', type), element('pre', JSON.stringify(data)), element('small', about));
+}
+
+function note(kind, text) {
+  add(kind, element('p', text));
+}
+
+function add(kind, ...parts) {
   byId('none').hidden = true;
-  const item = document.createElement('li');
-  item.append(element('code', event.type), element('pre', JSON.stringify(event.data)));
-  const about = [event.target, event.id, event.time].filter(Boolean).join(' · ');
-  if (about) item.append(element('small', about));
+  const item = element('li');
+  item.className = kind;
+  item.append(...parts);
   const list = byId('events');
   list.prepend(item);
   while (list.children.length > most) list.lastChild.remove();
 }
 
-function element(name, text) {
+function element(name, text = '') {
   const e = document.createElement(name);
   e.textContent = text;
   return e;
 }
 
-const quote = (text) => "'" + text.replaceAll("'", "'\\''") + "'";
-
-function eventBody(form) {
-  return JSON.stringify({
-    target: form.elements.target.value,
-    type: form.elements.type.value,
-    data: JSON.parse(form.elements.data.value),
-  });
+function eventBody() {
+  const { target, type, data } = publishForm.elements;
+  return JSON.stringify({ target: target.value, type: type.value, data: JSON.parse(data.value) });
 }
 
-async function publish(form) {
+async function publish() {
   let body;
   try {
-    body = eventBody(form);
+    body = eventBody();
   } catch (error) {
-    return 'data is not JSON: ' + error.message;
+    return answer(false, `data is not JSON: ${error.message}`);
   }
   try {
-    const response = await fetch('events', {method: 'POST', headers: {'Content-Type': 'application/json'}, body});
-    const answer = await response.json();
-    return response.ok ? 'stored as ' + answer.id : answer.title + ': ' + answer.detail;
+    const response = await fetch('events', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+    const said = await response.json();
+    answer(response.ok, response.ok ? `stored as ${said.id}` : `${said.title}: ${said.detail}`);
   } catch (error) {
-    return 'not sent: ' + error.message;
+    answer(false, `not sent: ${error.message}`);
   }
 }
+
+function answer(ok, text) {
+  byId('answer').dataset.state = ok ? 'live' : 'failed';
+  byId('answer').textContent = text;
+}
+
+const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 function showCommands() {
-  byId('curl-read').textContent = 'curl -N ' + quote(readURL(byId('read')).href);
+  const url = eventsURL();
+  for (const topic of topics()) url.searchParams.append('topic', topic);
+  byId('curl-read').textContent = `curl -N ${quote(url.href)}`;
   let body = '…';
   try {
-    body = eventBody(byId('publish'));
-  } catch { /* half-typed JSON */ }
-  byId('curl-publish').textContent =
-    'curl -H ' + quote('Content-Type: application/json') + ' -d ' + quote(body) + ' ' + quote(new URL('events', location.href).href);
+    body = eventBody();
+  } catch {
+    // half-typed JSON
+  }
+  byId('curl-publish').textContent = `curl -H 'Content-Type: application/json' -d ${quote(body)} ${quote(new URL('events', location.href).href)}`;
 }
 
-byId('read').addEventListener('submit', (e) => {
+readForm.addEventListener('submit', (e) => {
   e.preventDefault();
-  connect(readURL(e.target));
+  begin();
 });
-byId('disconnect').addEventListener('click', disconnect);
-byId('publish').addEventListener('submit', async (e) => {
+byId('disconnect').addEventListener('click', () => {
+  stream.close();
+  byId('connect').focus(); // the button that had the focus is disabled now
+});
+publishForm.addEventListener('submit', (e) => {
   e.preventDefault();
-  byId('answer').textContent = await publish(e.target);
+  publish();
 });
 document.addEventListener('input', showCommands);
+
+for (const [name, value] of new URLSearchParams(location.search)) {
+  const field = readForm.querySelector(`input[name="${CSS.escape(name)}"]`);
+  if (field) field.value = value;
+}
 showCommands();
-connect(readURL(byId('read')));
+connect();
