@@ -1,4 +1,4 @@
-// Uses the built-in page of a node as a visitor does, and prints what there was to see as JSON.
+// Uses the built-in page of a node as a visitor does, and prints what there was to see as JSON: a line halfway, and one at the end.
 //
 //   node page.mjs URL FOLDER PAYLOAD TOPIC
 //
@@ -63,7 +63,9 @@ async function look(name) {
       await page.screenshot({ path: join(folder, `${name}-${size}-${scheme}.png`), fullPage: true });
       await page.evaluate(axe.source);
       const { violations, incomplete, passes } = await page.evaluate(() => window.axe.run());
-      const barriers = [...violations, ...incomplete].map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ target }) => target).join(', ')}`);
+      const barriers = [...violations, ...incomplete].map(
+        ({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ target }) => target).join(', ')}`,
+      );
       if (!passes.some(({ id }) => id === 'color-contrast')) barriers.push('nobody looked at colors');
       if (await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth)) barriers.push('has to be scrolled sideways');
       seen.barriers.push(...barriers.map((barrier) => `${name}, ${size}, ${scheme}: ${barrier}`));
@@ -84,6 +86,7 @@ seen.refused = await publish({ type: 'pushstream.gap' });
 seen.broken = await publish({ type: 'order.created', data: '{' });
 await page.locator('#read [name=user]').focus();
 await look('events');
+console.log(JSON.stringify(seen));
 
 // Loaded again during traffic. While the script is held back, the old page is gone, and the new one reads nothing yet.
 const shown = async () => (await events.locator('pre').allTextContents()).filter((text) => /^\d+$/.test(text));
@@ -111,10 +114,12 @@ seen.reopened = await shown();
 await statusIs('live');
 await page.click('#disconnect');
 await elsewhere(6);
-await page.locator('#read [name=topics]').fill(topic);
 await page.click('#connect');
 await statusIs('live');
 seen.anew = await items.first().innerText();
+await page.locator('#read [name=topics]').fill(topic);
+await page.click('#connect');
+await statusIs('live');
 seen.toTopic = await publish({ target: `topic:${topic}`, data: '7' });
 await events.filter({ hasText: seen.toTopic.replace('stored as ', '') }).waitFor();
 seen.afterwards = await shown();

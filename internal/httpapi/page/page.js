@@ -24,7 +24,7 @@ function connect() {
   stream = new PushStream({
     url: eventsURL(),
     topics: topics(),
-    storageKey: `page ${history.state}`, // see begin
+    storageKey: `page ${history.state ?? ''}`, // see begin
   });
   stream.onStatus(showStatus);
   stream.onLive(({ resumed }) => note('live', lives[resumed]));
@@ -118,7 +118,8 @@ function showCommands() {
   } catch {
     // half-typed JSON
   }
-  byId('curl-publish').textContent = `curl -H 'Content-Type: application/json' -d ${quote(body)} ${quote(new URL('events', location.href).href)}`;
+  url.search = '';
+  byId('curl-publish').textContent = `curl -H 'Content-Type: application/json' -d ${quote(body)} ${quote(url.href)}`;
 }
 
 readForm.addEventListener('submit', (e) => {
