@@ -67,7 +67,8 @@ func TestTabLosesItsNode(t *testing.T) {
 	nginx := applicationBehindNginx(t, nodes)
 	tab := startBrowser(t).open("alice", "alice", nginx.URL+"/app/", aliceOptions())
 	tab.awaitLive(1)
-	events := startLoad(t, 200, func(n int) *node { return nodes[n%3] }, "user:alice")
+	addresses := slices.Clone(nodes) // of those that come later, too
+	events := startLoad(t, 200, func(n int) *node { return addresses[n%3] }, "user:alice")
 	const kills = 3
 	for i := range kills {
 		events.awaitMore(100)

@@ -216,18 +216,21 @@ func lookAt(tabs []*tab) error {
 func (t *tab) await(what string, holds func() bool) {
 	t.t.Helper()
 	var err error
+	done := false
 	defer func() {
-		if t.t.Failed() {
-			for _, n := range t.notes[max(0, len(t.notes)-30):] {
-				t.t.Logf("tab %s: %+v", t.name, n)
-			}
-			t.t.Logf("the last look: %v", err)
+		if done {
+			return
 		}
+		for _, n := range t.notes[max(0, len(t.notes)-30):] {
+			t.t.Logf("tab %s: %+v", t.name, n)
+		}
+		t.t.Logf("tab %s: not %s; the last look: %v", t.name, what, err)
 	}()
 	require.Eventually(t.t, func() bool {
 		err = t.look()
-		return err == nil && holds()
-	}, patience, glance, "tab %s: not %s", t.name, what)
+		done = err == nil && holds()
+		return done
+	}, patience, glance)
 }
 
 // count returns how many notes something holds for.
