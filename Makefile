@@ -77,12 +77,12 @@ performance: setup ## Measure what events and readers cost, RUNS times (3), and 
 
 .PHONY: check-js
 check-js: ## Lint, test, build and weigh the browser client
-	scripts/setup node npm-client
+	scripts/setup node npm-client npm-node24
 	cd clients/js && npm run check
 
 .PHONY: embed-js
 embed-js: ## Build the browser client that nodes serve, internal/httpapi/pushstream.js
-	scripts/setup node npm-client
+	scripts/setup node npm-client npm-node24
 	cd clients/js && npm run build:embed
 
 .PHONY: test-valkey

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EventSource } from 'eventsource';
+import manifest from 'eventsource/package.json' with { type: 'json' };
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 // What bytes mean is the business of the EventSource. Browsers bring theirs; in Node it is the package's. The format of
@@ -18,8 +19,19 @@ interface Case {
 
 const cases: Case[] = JSON.parse(readFileSync(new URL('../../../../testdata/sse/decode.json', import.meta.url), 'utf8'));
 
-/** Where the package keeps the last block back: it waits for what follows a CR, also at the end. Nodes write LF. */
-const lastIsLost = new Set(['lines end with CR', 'CR ends the last block at once']);
+/** Where a version of the package hands over something else. Nodes write LF, and no byte order mark. */
+const differences: Record<string, Record<string, (messages: Case['messages']) => Case['messages']>> = {
+  4: {
+    // It waits for what follows a CR, also at the end.
+    'lines end with CR': (messages) => messages.slice(0, -1),
+    'CR ends the last block at once': (messages) => messages.slice(0, -1),
+  },
+  5: {
+    // Its decoder removes one, and its parser another one.
+    'only one byte order mark is removed': (messages) => [{ id: '', type: 'message', data: 'a' }, ...messages],
+  },
+};
+const [version = ''] = manifest.version.split('.');
 
 function bytes(text: Text): Buffer {
   if (typeof text === 'string') return Buffer.from(text);
@@ -75,11 +87,11 @@ describe.each([
 ])('the wire corpus, %s', (_, size) => {
   // It has no limit.
   it.each(cases.map((c, index) => ({ ...c, index })).filter((c) => c.limit === undefined))('$name', async ({ name, messages, index }) => {
-    const expected = lastIsLost.has(name) ? messages.slice(0, -1) : messages;
+    const expected = differences[version]?.[name]?.(messages) ?? messages;
     const got = await read(`/${index}/${size}`, new Set(['message', ...messages.map((m) => m.type)]));
     const text = (m: { type: string; data: Text }) => ({ type: m.type, data: bytes(m.data).toString() });
     expect(got.map(text)).toEqual(expected.map(text));
     // The package gives the id of the block, not the last one that there was. The client takes none for "where it was".
-    for (const [n, message] of got.entries()) expect(['', messages[n]?.id]).toContain(message.id);
+    for (const [n, message] of got.entries()) expect(['', expected[n]?.id]).toContain(message.id);
   });
 });

@@ -13,3 +13,14 @@ it.each(['React', 'Vue'])('the code that README shows for %s is that of the reci
   const shown = [...(text ?? '').matchAll(/^```\w+\n(.*?)^```$/gms)].map(([, code]) => code);
   expect(shown.sort()).toEqual(recipes.sort());
 });
+
+// Which version a Node can take is the package's own word. Both versions are tested: see test/node24.
+it('the versions of eventsource that README names are for those Nodes', () => {
+  const engine = (path: string) => {
+    const { version, engines } = JSON.parse(read(path)).packages['node_modules/eventsource'];
+    return `version ${version.split('.')[0]} ${engines.node}`;
+  };
+  expect(read('../../README.md')).toContain('// version 4, or version 5 with Node 22.12 or newer');
+  expect(JSON.parse(read('../../package.json')).engines.node).toBe('>=20');
+  expect([engine('../../package-lock.json'), engine('../node24/package-lock.json')]).toEqual(['version 4 >=20.0.0', 'version 5 >=22.12.0']);
+});
