@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,6 +104,50 @@ func TestReadmePage(t *testing.T) {
 	b.await("Order 1Order 2")
 	restart(t, n)
 	b.until(func(s said) bool { return strings.HasPrefix(s.Warns, "fetch the state again of [") })
+}
+
+// The page of the recipe, without and with the client, has what its API says and what events say since, whichever is newer.
+func TestLoadThenSubscribePage(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "docs", "recipes", "load-then-subscribe.md"))
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?ms)^```js\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
+	require.Len(t, blocks, 2)
+	// What stays of the first one is what the page says.
+	stays := regexp.MustCompile(`(?ms)^let (cursor|source).*?;$|^function (take|connect)\(.*?^}$|^addEventListener.*`).ReplaceAllString(blocks[0][1], "")
+	for name, script := range map[string]string{
+		"without": "<script>" + blocks[0][1],
+		"with":    `<script src="http://localhost:8080/pushstream.js"></script><script>` + stays + blocks[1][1],
+	} {
+		t.Run(name+" the client", func(t *testing.T) {
+			t.Parallel()
+			n := startNode(t)
+			var state atomic.Value
+			state.Store(`[{"id": 1, "status": "open", "version": 1}]`)
+			page := `<ul id="orders"></ul>` + strings.ReplaceAll(script, "http://localhost:8080", n.URL) + "</script>"
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/api/orders" {
+					_, _ = io.WriteString(w, state.Load().(string))
+					return
+				}
+				w.Header().Set("Content-Type", "text/html")
+				_, _ = io.WriteString(w, page)
+			}))
+			t.Cleanup(server.Close)
+			b := show(t, server.URL, "#orders")
+			b.await("1: open")
+			n.publish(`{"target": "user:alice", "type": "order.changed", "data": {"id": 1, "status": "paid", "version": 2}}`)
+			b.await("1: paid")
+			n.publish(`{"target": "user:alice", "type": "order.changed", "data": {"id": 1, "status": "open", "version": 1}}`)
+			n.publish(`{"target": "user:alice", "type": "order.created", "data": {"id": 2, "status": "open", "version": 1}}`)
+			b.await("1: paid2: open")
+			state.Store(`[{"id": 2, "status": "sent", "version": 3}]`)
+			n = restart(t, n)
+			b.await("2: sent")
+			n.publish(`{"target": "user:alice", "type": "order.changed", "data": {"id": 2, "status": "lost", "version": 4}}`)
+			b.await("2: lost")
+		})
+	}
 }
 
 // readers waits until a node has so many.
