@@ -70,7 +70,10 @@ func TestCorpusInChromium(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(receive(t, heard)), &got))
 		v := visits[got.Path]
 		require.NotNil(t, v, got.Path)
-		t.Run(fmt.Sprintf("%s/%s", v.Name, []string{"whole", "in chunks of one byte", "in chunks of two bytes"}[v.size]), func(t *testing.T) { v.check(t, got.Messages) })
+		t.Run(fmt.Sprintf("%s/%s", v.Name, []string{"whole", "in chunks of one byte", "in chunks of two bytes"}[v.size]), func(t *testing.T) {
+			t.Parallel()
+			v.check(t, got.Messages)
+		})
 	}
 }
 

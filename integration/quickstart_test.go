@@ -122,12 +122,12 @@ func TestLoadThenSubscribePage(t *testing.T) {
 		t.Run(name+" the client", func(t *testing.T) {
 			t.Parallel()
 			n := startNode(t)
-			var state atomic.Value
-			state.Store(`[{"id": 1, "status": "open", "version": 1}]`)
+			var state atomic.Pointer[string]
+			state.Store(new(`[{"id": 1, "status": "open", "version": 1}]`))
 			page := `<ul id="orders"></ul>` + strings.ReplaceAll(script, "http://localhost:8080", n.URL) + "</script>"
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/api/orders" {
-					_, _ = io.WriteString(w, state.Load().(string))
+					_, _ = io.WriteString(w, *state.Load())
 					return
 				}
 				w.Header().Set("Content-Type", "text/html")
@@ -141,7 +141,7 @@ func TestLoadThenSubscribePage(t *testing.T) {
 			n.publish(`{"target": "user:alice", "type": "order.changed", "data": {"id": 1, "status": "open", "version": 1}}`)
 			n.publish(`{"target": "user:alice", "type": "order.created", "data": {"id": 2, "status": "open", "version": 1}}`)
 			b.await("1: paid2: open")
-			state.Store(`[{"id": 2, "status": "sent", "version": 3}]`)
+			state.Store(new(`[{"id": 2, "status": "sent", "version": 3}]`))
 			n = restart(t, n)
 			b.await("2: sent")
 			n.publish(`{"target": "user:alice", "type": "order.changed", "data": {"id": 2, "status": "lost", "version": 4}}`)
@@ -211,16 +211,16 @@ func (s *shown) await(text string) {
 func (s *shown) until(good func(said) bool) {
 	s.t.Helper()
 	for {
-		var said said
+		var last said
 		line := receive(s.t, s.lines)
-		require.NoError(s.t, json.Unmarshal([]byte(line), &said), line)
-		if said.Shows != nil {
-			s.shows = *said.Shows
+		require.NoError(s.t, json.Unmarshal([]byte(line), &last), line)
+		if last.Shows != nil {
+			s.shows = *last.Shows
 		}
-		if said.Error != "" && !strings.Contains(said.Error, "net::ERR_") {
-			s.t.Errorf("the browser complains: %s", said.Error)
+		if last.Error != "" && !strings.Contains(last.Error, "net::ERR_") {
+			s.t.Errorf("the browser complains: %s", last.Error)
 		}
-		if good(said) {
+		if good(last) {
 			return
 		}
 	}
