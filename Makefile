@@ -82,7 +82,7 @@ check-js: ## Lint, test, build and weigh the browser client
 
 .PHONY: embed-js
 embed-js: ## Build the browser client that nodes serve, internal/httpapi/pushstream.js
-	scripts/setup node npm-client npm-node24
+	scripts/setup node npm-client
 	cd clients/js && npm run build:embed
 
 .PHONY: test-valkey

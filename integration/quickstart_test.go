@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -58,23 +57,23 @@ func TestQuickstartApplication(t *testing.T) {
 	}
 
 	order("tea")
-	b := show(t, "http://"+application, "pre")
-	b.await("tea")
+	tab := startBrowser(t).visit("me", "orders", "http://"+application)
+	tab.awaitText("pre", "tea")
 	order("<b>milk")
-	b.await("tea\n<b>milk")
-	b.tell("reload")
-	b.await("tea\n<b>milk")
+	tab.awaitText("pre", "tea\n<b>milk")
+	tab.do("reload")
+	tab.awaitText("pre", "tea\n<b>milk")
 
 	// What comes while the page is away is lost with the node.
-	b.tell("offline")
+	tab.do("offline")
 	readers(t, n, 0)
 	order("bread")
 	require.Eventually(t, func() bool { return n.metric("pushstream_events_published_total") == 3 }, patience, 10*time.Millisecond)
 	restart(t, n)
-	b.tell("online")
-	b.await("tea\n<b>milk\nbread")
+	tab.do("online")
+	tab.awaitText("pre", "tea\n<b>milk\nbread")
 	order("salt")
-	b.await("tea\n<b>milk\nbread\nsalt")
+	tab.awaitText("pre", "tea\n<b>milk\nbread\nsalt")
 
 	// What is refused, or cannot be read, stops nobody.
 	for _, body := range []string{"", "null", "{}", "tea"} {
@@ -96,14 +95,15 @@ func TestReadmePage(t *testing.T) {
 		_, _ = io.WriteString(w, strings.ReplaceAll(codeBlock(t, string(text), "html"), "http://localhost:8080", n.URL))
 	}))
 	t.Cleanup(page.Close)
-	b := show(t, page.URL, "#orders")
+	tab := startBrowser(t).visit("me", "orders", page.URL)
 	readers(t, n, 1)
+	tab.run(`console.warn = (...about) => { window.warning = about.join(' ') }, null`)
 	n.publish(`{"target": "user:alice", "type": "order.created", "data": {"order": 1}}`)
-	b.await("Order 1")
+	tab.awaitText("#orders", "Order 1")
 	n.publish(`{"target": "user:alice", "type": "order.created", "data": {"order": 2}}`)
-	b.await("Order 1Order 2")
+	tab.awaitText("#orders", "Order 1Order 2")
 	restart(t, n)
-	b.until(func(s said) bool { return strings.HasPrefix(s.Warns, "fetch the state again of [") })
+	tab.awaitValue("warning", "fetch the state again of all,user:alice")
 }
 
 // The page of the recipe, without and with the client, has what its API says and what events say since, whichever is newer.
@@ -134,18 +134,18 @@ func TestLoadThenSubscribePage(t *testing.T) {
 				_, _ = io.WriteString(w, page)
 			}))
 			t.Cleanup(server.Close)
-			b := show(t, server.URL, "#orders")
-			b.await("1: open")
+			tab := startBrowser(t).visit("me", "orders", server.URL)
+			tab.awaitText("#orders", "1: open")
 			n.publish(`{"target": "user:alice", "type": "order.changed", "data": {"id": 1, "status": "paid", "version": 2}}`)
-			b.await("1: paid")
+			tab.awaitText("#orders", "1: paid")
 			n.publish(`{"target": "user:alice", "type": "order.changed", "data": {"id": 1, "status": "open", "version": 1}}`)
 			n.publish(`{"target": "user:alice", "type": "order.created", "data": {"id": 2, "status": "open", "version": 1}}`)
-			b.await("1: paid2: open")
+			tab.awaitText("#orders", "1: paid2: open")
 			state.Store(new(`[{"id": 2, "status": "sent", "version": 3}]`))
 			n = restart(t, n)
-			b.await("2: sent")
+			tab.awaitText("#orders", "2: sent")
 			n.publish(`{"target": "user:alice", "type": "order.changed", "data": {"id": 2, "status": "lost", "version": 4}}`)
-			b.await("2: lost")
+			tab.awaitText("#orders", "2: lost")
 		})
 	}
 }
@@ -162,66 +162,4 @@ func codeBlock(t *testing.T, page, language string) string {
 	blocks := regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(page, -1)
 	require.Len(t, blocks, 1)
 	return blocks[0][1]
-}
-
-// shown is a page in a browser.
-type shown struct {
-	*process
-
-	lines chan string
-	shows string
-}
-
-// said is a line of show.mjs.
-type said struct {
-	Shows             *string
-	Did, Warns, Error string
-}
-
-// show opens a page that may complain of nothing but the network.
-func show(t *testing.T, url, selector string) *shown {
-	t.Helper()
-	lines := make(chan string, 1000)
-	return &shown{
-		process: startProcess(t, exec.Command("node", "show.mjs", url, selector), func(line string) { lines <- line }),
-		lines:   lines,
-	}
-}
-
-// tell says what has to happen, and waits until it has.
-func (s *shown) tell(what string) {
-	s.t.Helper()
-	if what == "reload" {
-		s.shows = "" // nothing yet
-	}
-	_, err := io.WriteString(s.stdin, what+"\n")
-	require.NoError(s.t, err)
-	s.until(func(said said) bool { return said.Did == what })
-}
-
-// await waits until the page shows a text.
-func (s *shown) await(text string) {
-	s.t.Helper()
-	if s.shows != text {
-		s.until(func(said) bool { return s.shows == text })
-	}
-}
-
-// until takes what show.mjs says until something holds.
-func (s *shown) until(good func(said) bool) {
-	s.t.Helper()
-	for {
-		var last said
-		line := receive(s.t, s.lines)
-		require.NoError(s.t, json.Unmarshal([]byte(line), &last), line)
-		if last.Shows != nil {
-			s.shows = *last.Shows
-		}
-		if last.Error != "" && !strings.Contains(last.Error, "net::ERR_") {
-			s.t.Errorf("the browser complains: %s", last.Error)
-		}
-		if good(last) {
-			return
-		}
-	}
 }

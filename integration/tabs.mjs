@@ -7,7 +7,8 @@
 //   {"number", "do": "reload" | "close" | "crash" | "away" | "back" | "offline" | "online", "tab"}
 //   {"number", "do": "run", "tab", "script"}            The value of an expression.
 //
-// What pages do not catch is a line {"tab", "complaint"}. The program ends when its standard input does.
+// What pages do not catch, and what the browser complains about, is a line {"tab", "complaint"}; not so what it says of the
+// network. The program ends when its standard input does.
 
 import { createInterface } from 'node:readline';
 import { launch } from './browser.mjs';
@@ -17,6 +18,7 @@ const browser = await launch({ windows: process.argv[2] !== 'crowd', ignoreDefau
 const profiles = new Map();
 const tabs = new Map();
 
+const network = /^Failed to load resource|net::ERR_|^EventSource's response has a|blocked by CORS/;
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 const commands = {
@@ -25,6 +27,10 @@ const commands = {
     const page = await (await profiles.get(profile)).newPage();
     tabs.set(tab, page);
     page.on('pageerror', (error) => say({ tab, complaint: String(error) }));
+    page.on('console', (message) => {
+      const text = message.text();
+      if (message.type() === 'error' && !network.test(text)) say({ tab, complaint: text });
+    });
     page.on('dialog', (dialog) => dialog.dismiss());
     await page.goto(url);
   },

@@ -37,9 +37,8 @@ func TestTabsShareAConnection(t *testing.T) {
 		tab.awaitEvent(first)
 		skip[tab] = len(tab.notes)
 	}
-	status, err := tabs[7].run(`fetch('./').then((response) => response.status)`)
-	require.NoError(t, err, "there is no connection left for anything else")
-	require.Equal(t, "200", string(status))
+	// There is a connection left for anything else.
+	require.Equal(t, "200", string(tabs[7].run(`fetch('./').then((response) => response.status)`)))
 
 	events := startLoad(t, 100, func(n int) *node { return nodes[n%3] }, "user:alice", "topic:own-1", "topic:own-2")
 	for i, end := range []string{"close", "crash"} { // the one that was first has the connection

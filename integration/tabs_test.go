@@ -162,18 +162,20 @@ type note struct {
 	Persisted        bool // of shown
 }
 
-// open opens a tab with the application at an address, in a profile of its own or one that it shares with others. options
-// are those of the stream.
+// open opens a tab with the application at an address. options are those of its stream.
 func (b *browser) open(profile, name, page string, options map[string]any) *tab {
 	b.t.Helper()
-	t := &tab{t: b.t, browser: b, name: name}
 	text, err := json.Marshal(options)
 	require.NoError(b.t, err)
-	_, err = b.command("open", map[string]string{
-		"tab": name, "profile": profile, "url": page + "?" + url.Values{"options": {string(text)}}.Encode(),
-	})
+	return b.visit(profile, name, page+"?"+url.Values{"options": {string(text)}}.Encode())
+}
+
+// visit opens a tab with any page, in a profile of its own or one that it has in common with others.
+func (b *browser) visit(profile, name, page string) *tab {
+	b.t.Helper()
+	_, err := b.command("open", map[string]string{"tab": name, "profile": profile, "url": page})
 	require.NoError(b.t, err)
-	return t
+	return &tab{t: b.t, browser: b, name: name}
 }
 
 // do lets somebody reload the tab, close it, and so on.
@@ -183,14 +185,38 @@ func (t *tab) do(what string) {
 	require.NoError(t.t, err)
 }
 
-// run returns the value of an expression in the page.
-func (t *tab) run(script string) (json.RawMessage, error) {
+// run returns the value of an expression in the page, as JSON.
+func (t *tab) run(script string) json.RawMessage {
+	t.t.Helper()
+	value, err := t.value(script)
+	require.NoError(t.t, err)
+	return value
+}
+
+// value is run, for when there may be no page at the moment.
+func (t *tab) value(script string) (json.RawMessage, error) {
 	return t.browser.command("run", map[string]string{"tab": t.name, "script": script})
+}
+
+// awaitValue waits until an expression has a text as its value.
+func (t *tab) awaitValue(script, text string) {
+	t.t.Helper()
+	var got string
+	require.Eventually(t.t, func() bool {
+		value, err := t.value(script)
+		return err == nil && json.Unmarshal(value, &got) == nil && got == text
+	}, patience, glance, "%s is not %q", script, text)
+}
+
+// awaitText waits until the page shows a text where a selector says.
+func (t *tab) awaitText(selector, text string) {
+	t.t.Helper()
+	t.awaitValue(fmt.Sprintf("document.querySelector(%q).textContent", selector), text)
 }
 
 // look reads what has been noted since.
 func (t *tab) look() error {
-	text, err := t.run(fmt.Sprintf("notes(%d)", len(t.notes)))
+	text, err := t.value(fmt.Sprintf("notes(%d)", len(t.notes)))
 	if err != nil {
 		return err // for a moment there is no page, or it has not run its script yet
 	}
