@@ -37,7 +37,7 @@ build: ## Build bin/pushstreamd, static
 .PHONY: test
 test: setup ## Run all tests: unit, contract suites, integration, a real browser
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m $$(go list ./... | grep -v /integration)
-	CGO_ENABLED=1 go test -race -shuffle=on -timeout 15m -skip '$(HARM)' ./integration/...
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout 30m -skip '$(HARM)' ./integration/...
 	go test -timeout 15m -parallel 3 -run '$(HARM)' ./integration
 
 # Linux has a faster way of its own; the tag chooses the one of all other systems.
