@@ -81,8 +81,8 @@ func failovers() []fault {
 	sentinel := map[string]promise{"sentinel": proven, "sentinel, level replica": told}
 	cluster := map[string]promise{"cluster": proven, "cluster, level replica": told}
 	return []fault{
-		{name: "primary killed", does: "SIGKILL to the primary; the sentinels promote its replica; the old one comes back", in: sentinel, costs: 8 * time.Second, harm: killPrimary},
-		{name: "primary frozen", does: "SIGSTOP to the primary until its replica has been promoted, then SIGCONT", in: sentinel, costs: 8 * time.Second, harm: freezePrimary},
+		{name: "primary killed", does: "SIGKILL to the primary; the sentinels promote its replica; the old one comes back", in: sentinel, costs: 9 * time.Second, harm: killPrimary},
+		{name: "primary frozen", does: "SIGSTOP to the primary until its replica has been promoted, then SIGCONT", in: sentinel, costs: 9 * time.Second, harm: freezePrimary},
 		{name: "failover by hand", does: "SENTINEL FAILOVER: the old primary takes writes for about ten seconds more", in: sentinel, costs: 11 * time.Second, harm: failOverByHand},
 		{
 			name: "split brain", does: "a node hears nothing of the failover and publishes on the old primary, the others on the new one, for over ten seconds",

@@ -11,6 +11,9 @@ import (
 const (
 	sentinels  = 3
 	masterName = "primary"
+	// downAfter is how many milliseconds of silence the sentinels take for death. A sentinel connects to a server at most once a
+	// second: with no more than that they take a new primary for dead where the first attempt failed, and fail over again.
+	downAfter = 2000
 )
 
 // Sentinel is a primary with replicas that three sentinels watch over.
@@ -28,7 +31,7 @@ type Sentinel struct {
 }
 
 // StartSentinel starts a primary, replicas and three sentinels, and waits until they all know each other. The sentinels take
-// a server for dead after one second. settings are for the primary and its replicas.
+// a server for dead after two seconds. settings are for the primary and its replicas.
 func StartSentinel(tb testing.TB, replicas int, settings ...string) *Sentinel {
 	tb.Helper()
 	s := &Sentinel{MasterName: masterName, t: tb}
@@ -56,7 +59,7 @@ func (s *Sentinel) startSentinels() {
 	for range sentinels {
 		settings := []string{
 			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d %d", masterName, primary.port, sentinels/2+1),
-			"sentinel down-after-milliseconds " + masterName + " 1000",
+			fmt.Sprintf("sentinel down-after-milliseconds %s %d", masterName, downAfter),
 			"sentinel failover-timeout " + masterName + " 3000",
 		}
 		if primary.secret != "" {
