@@ -70,7 +70,7 @@ func TestTabWhoseTokenIsRefused(t *testing.T) {
 // Tokens live for seconds. The stream goes on with a new one each time, until its reader is logged out.
 func TestTabWhoseTokensExpire(t *testing.T) {
 	t.Parallel()
-	n, tab := startWithTokens(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, aliceToken(t, 3*time.Second)) })
+	n, tab := startWithTokens(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, aliceToken(t, 5*time.Second)) })
 	tab.awaitLive(1)
 	c := tokenPublisher(t, n)
 	var all []published
