@@ -15,9 +15,7 @@ import (
 func TestTabIsOffline(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "--insecure-dev")
-	nginx := applicationBehindNginx(t, []*node{n})
-	tab := startBrowser(t).open("alice", "alice", nginx.URL+"/app/", aliceOptions())
-	tab.awaitLive(1)
+	tab := openAlice(t, []*node{n})
 	events := startLoad(t, 100, func(int) *node { return n }, "user:alice")
 	events.awaitMore(50)
 	tab.do("offline")
@@ -26,9 +24,7 @@ func TestTabIsOffline(t *testing.T) {
 	tab.do("online")
 	tab.awaitLive(2)
 	events.awaitMore(50)
-	all := events.stop()
-	tab.awaitEvent(all[len(all)-1].id)
-	tab.requireAll(all)
+	tab.requireAllOf(events)
 }
 
 // The network takes everything and brings nothing, and no connection ends. Only the silence tells.
@@ -49,9 +45,7 @@ func TestTabIsOnADeadLink(t *testing.T) {
 	link.Heal()
 	tab.awaitLive(2)
 	events.awaitMore(50)
-	all := events.stop()
-	tab.awaitEvent(all[len(all)-1].id)
-	tab.requireAll(all)
+	tab.requireAllOf(events)
 }
 
 // What was missed is not kept any more. The page is told which targets that concerns, before anything newer, and gets

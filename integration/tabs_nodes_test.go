@@ -13,16 +13,11 @@ import (
 	"github.com/pushstream/pushstream/internal/redistest"
 )
 
-// aliceOptions are those of a stream that alice reads through the balancer that has her page, too.
-func aliceOptions() map[string]any { return map[string]any{"url": "/events?user=alice"} }
-
 // A page is loaded again and again while events come. Between them, the pages have each event once, in order.
 func TestTabIsReloaded(t *testing.T) {
 	t.Parallel()
 	nodes := startThree(t, "--redis", redistest.Start(t).URL())
-	nginx := applicationBehindNginx(t, nodes)
-	tab := startBrowser(t).open("alice", "alice", nginx.URL+"/app/", aliceOptions())
-	tab.awaitLive(1)
+	tab := openAlice(t, nodes)
 	events := startLoad(t, 200, func(n int) *node { return nodes[n%3] }, "user:alice")
 	const reloads = 5
 	for i := range reloads {
@@ -30,9 +25,7 @@ func TestTabIsReloaded(t *testing.T) {
 		tab.do("reload")
 		tab.awaitLive(i + 2)
 	}
-	all := events.stop()
-	tab.awaitEvent(all[len(all)-1].id)
-	tab.requireAll(all)
+	tab.requireAllOf(events)
 	require.Equal(t, reloads, tab.count(func(n note) bool { return n.Resumed == "storage" }))
 }
 
@@ -40,9 +33,7 @@ func TestTabIsReloaded(t *testing.T) {
 func TestTabIsLeftAndFoundAgain(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, "--insecure-dev")
-	nginx := applicationBehindNginx(t, []*node{n})
-	tab := startBrowser(t).open("alice", "alice", nginx.URL+"/app/", aliceOptions())
-	tab.awaitLive(1)
+	tab := openAlice(t, []*node{n})
 	events := startLoad(t, 100, func(int) *node { return n }, "user:alice")
 	events.awaitMore(50)
 	tab.do("away")
@@ -51,9 +42,7 @@ func TestTabIsLeftAndFoundAgain(t *testing.T) {
 	tab.do("back")
 	tab.awaitLive(2)
 	events.awaitMore(50)
-	all := events.stop()
-	tab.awaitEvent(all[len(all)-1].id)
-	tab.requireAll(all)
+	tab.requireAllOf(events)
 	kept := slices.IndexFunc(tab.notes, func(n note) bool { return n.Kind == "shown" && n.Persisted })
 	require.Positive(t, kept, "the browser did not keep the page")
 	require.Equal(t, tab.notes[0].Page, tab.notes[kept].Page)
@@ -64,9 +53,7 @@ func TestTabIsLeftAndFoundAgain(t *testing.T) {
 func TestTabLosesItsNode(t *testing.T) {
 	t.Parallel()
 	nodes := startThree(t, "--redis", redistest.Start(t, durable...).URL())
-	nginx := applicationBehindNginx(t, nodes)
-	tab := startBrowser(t).open("alice", "alice", nginx.URL+"/app/", aliceOptions())
-	tab.awaitLive(1)
+	tab := openAlice(t, nodes)
 	addresses := slices.Clone(nodes) // of those that come later, too
 	events := startLoad(t, 200, func(n int) *node { return addresses[n%3] }, "user:alice")
 	const kills = 3
@@ -78,9 +65,7 @@ func TestTabLosesItsNode(t *testing.T) {
 		tab.awaitLive(i + 2)
 		nodes[at] = restart(t, nodes[at])
 	}
-	all := events.stop()
-	tab.awaitEvent(all[len(all)-1].id)
-	tab.requireAll(all)
+	tab.requireAllOf(events)
 	require.Equal(t, kills, tab.count(func(n note) bool { return n.Resumed == "memory" }))
 }
 
@@ -91,9 +76,7 @@ func TestTabIsAnswered502(t *testing.T) {
 	const away = 5 * time.Second
 	nodes := startThree(t, "--redis", redistest.Start(t, durable...).URL())
 	// Most files of balancers have nothing for readers in place of the 502.
-	nginx := applicationBehindNginx(t, nodes, "error_page 502 504 = @away;", "")
-	tab := startBrowser(t).open("alice", "alice", nginx.URL+"/app/", aliceOptions())
-	tab.awaitLive(1)
+	tab := openAlice(t, nodes, "error_page 502 504 = @away;", "")
 	tab.run(`window.native = new EventSource('/events?user=alice'), null`)
 	const native = "['connecting', 'open', 'closed'][native.readyState]"
 	tab.awaitValue(native, "open")

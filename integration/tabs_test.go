@@ -306,3 +306,23 @@ func (t *tab) requireAll(all []published) {
 	require.Equal(t.t, tally{}, tallyOf(t.t, t.events(), want), "tab %s", t.name)
 	require.Zero(t.t, t.count(hasGap), "tab %s: %+v", t.name, t.notes)
 }
+
+// requireAllOf stops a load, and checks that the tab has all of it.
+func (t *tab) requireAllOf(l *load) {
+	t.t.Helper()
+	all := l.stop()
+	t.awaitEvent(all[len(all)-1].id)
+	t.requireAll(all)
+}
+
+// aliceOptions are those of a stream that alice reads through the balancer that has her page, too.
+func aliceOptions() map[string]any { return map[string]any{"url": "/events?user=alice"} }
+
+// openAlice opens a browser in which alice reads by applicationBehindNginx, and waits until her tab is live.
+func openAlice(t *testing.T, nodes []*node, changes ...string) *tab {
+	t.Helper()
+	nginx := applicationBehindNginx(t, nodes, changes...)
+	tab := startBrowser(t).open("alice", "alice", nginx.URL+"/app/", aliceOptions())
+	tab.awaitLive(1)
+	return tab
+}
