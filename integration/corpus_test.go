@@ -1,15 +1,12 @@
 package integration_test
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pushstream/pushstream/internal/testutil/wirecorpus"
 )
 
 // TestCorpusInChromium holds the EventSource of a real browser to the wire corpus, whose format is described beside it: what
@@ -26,16 +25,13 @@ import (
 // is its own affair, so its decoder is cut often, but not always, where the chunks are.
 func TestCorpusInChromium(t *testing.T) {
 	t.Parallel()
-	b, err := os.ReadFile(filepath.Join("..", "testdata", "sse", "decode.json"))
-	require.NoError(t, err)
-	var cases []*corpusCase
-	require.NoError(t, json.Unmarshal(b, &cases))
+	cases := wirecorpus.Read[wirecorpus.DecodeCase](t, "../testdata/sse/decode.json")
 	require.Greater(t, len(cases), 50)
 
 	visits := make(map[string]*corpusVisits)
 	tasks := []map[string]any{} // for the page
 	for i, c := range cases {
-		if c.Limit != 0 {
+		if c.Limit != nil { // a browser has none
 			continue
 		}
 		types := []string{"message"}
@@ -44,7 +40,7 @@ func TestCorpusInChromium(t *testing.T) {
 		}
 		for _, size := range []int{0, 1, 2} {
 			path := fmt.Sprintf("/%d/%d", i, size)
-			visits[path] = &corpusVisits{corpusCase: c, size: size}
+			visits[path] = &corpusVisits{DecodeCase: c, size: size}
 			tasks = append(tasks, map[string]any{"path": path, "types": types})
 		}
 	}
@@ -77,60 +73,9 @@ func TestCorpusInChromium(t *testing.T) {
 	}
 }
 
-// corpusCase is what a case of the corpus says about browsers.
-type corpusCase struct {
-	Name, Resume string
-
-	Stream   corpusText
-	Messages []struct {
-		ID, Type string
-
-		Data corpusText
-	}
-	LastEventID string `json:"last_event_id"`
-	RetryMS     int64  `json:"retry_ms"`
-	Limit       int    // a browser has none
-}
-
-// corpusText is a string, or an array of parts.
-type corpusText string
-
-// UnmarshalJSON joins the parts.
-func (x *corpusText) UnmarshalJSON(b []byte) error {
-	var whole string
-	if json.Unmarshal(b, &whole) == nil {
-		*x = corpusText(whole)
-		return nil
-	}
-	var parts []json.RawMessage
-	if err := json.Unmarshal(b, &parts); err != nil {
-		return err
-	}
-	for _, raw := range parts {
-		var part struct {
-			Hex, Repeat string
-
-			Times int
-		}
-		if json.Unmarshal(raw, &whole) == nil {
-			*x += corpusText(whole)
-			continue
-		}
-		if err := json.Unmarshal(raw, &part); err != nil {
-			return err
-		}
-		bytes, err := hex.DecodeString(part.Hex)
-		if err != nil {
-			return err
-		}
-		*x += corpusText(bytes) + corpusText(strings.Repeat(part.Repeat, part.Times))
-	}
-	return nil
-}
-
 // corpusVisits is how a browser comes for a case: three times. It is safe for concurrent use.
 type corpusVisits struct {
-	*corpusCase
+	wirecorpus.DecodeCase
 
 	size int // of a chunk in bytes; 0: all
 
@@ -191,6 +136,7 @@ func (v *corpusVisits) check(t *testing.T, got []message) {
 	}
 	// Go takes away the spaces around what a header says.
 	require.Equal(t, []string{"", v.Resume, strings.TrimSpace(v.LastEventID)}, v.ids)
-	// The page asks once more when that time is over, or later.
-	require.GreaterOrEqual(t, v.away, time.Duration(v.RetryMS)*time.Millisecond)
+	if v.RetryMS != nil { // the page asks once more when that time is over, or later
+		require.GreaterOrEqual(t, v.away, time.Duration(*v.RetryMS)*time.Millisecond)
+	}
 }

@@ -18,7 +18,7 @@ const browser = await launch({ windows: process.argv[2] !== 'crowd', ignoreDefau
 const profiles = new Map();
 const tabs = new Map();
 
-const network = /^Failed to load resource|net::ERR_|^EventSource's response has a|blocked by CORS/;
+const network = /^Failed to load resource|net::ERR_/;
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 const commands = {

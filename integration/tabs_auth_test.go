@@ -17,9 +17,9 @@ import (
 // it. token answers the application's pages that ask for one.
 func startWithTokens(t *testing.T, token http.HandlerFunc) (n *node, tab *tab) {
 	t.Helper()
-	page := startApplication(t, map[string]http.HandlerFunc{"/token": token})
+	page := startApplication(t, token)
 	n = startNode(t, "--auth-secret", authSecret, "--auth-clock-skew", "0s", "--cors-origins", page)
-	nginx := applicationBehindNginx(t, []*node{n})
+	nginx := balancers[0].start(t, balancers[0].read(t), []*node{n})
 	tab = startBrowser(t).open("alice", "alice", page, map[string]any{"url": nginx.URL + "/events", "token": "/token", "topics": []string{"news"}})
 	return n, tab
 }

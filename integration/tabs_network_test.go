@@ -3,6 +3,7 @@ package integration_test
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,14 +53,14 @@ func TestTabIsOnADeadLink(t *testing.T) {
 // what is kept of the others: after an interruption, and when it is loaded again.
 func TestTabIsToldOfAGap(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, leave, back string }{
-		{"offline", "offline", "online"},
-		{"reload", "closed", "reload"},
+	const kept = 3
+	for back, leave := range map[string]func(*tab){
+		"online": func(tab *tab) { tab.do("offline") },
+		"reload": func(tab *tab) { tab.run("stream.close()") },
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(back, func(t *testing.T) {
 			t.Parallel()
-			const kept = 3
-			n := startNode(t, "--insecure-dev", "--retention-length", "3")
+			n := startNode(t, "--insecure-dev", "--retention-length", strconv.Itoa(kept))
 			nginx := applicationBehindNginx(t, []*node{n})
 			options := aliceOptions()
 			options["topics"] = []string{"news"}
@@ -67,18 +68,14 @@ func TestTabIsToldOfAGap(t *testing.T) {
 			tab.awaitLive(1)
 			tab.awaitEvent(n.publish(orderEvent("user:alice", 0)).ID)
 
-			if c.leave == "closed" {
-				tab.run("stream.close()")
-			} else {
-				tab.do(c.leave)
-			}
+			leave(tab)
 			require.Eventually(t, func() bool { return n.metric("pushstream_connections") == 0 }, patience, glance)
 			for i := range 3 * kept {
 				n.publish(orderEvent("user:alice", 1+i))
 			}
 			news := n.publish(orderEvent("topic:news", 100)).ID
 			before := len(tab.notes)
-			tab.do(c.back)
+			tab.do(back)
 			tab.awaitLive(2)
 			newer := n.publish(orderEvent("user:alice", 200)).ID
 			tab.awaitEvent(newer)

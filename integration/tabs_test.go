@@ -34,9 +34,9 @@ var clientBuild = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// startApplication serves the page that reads with the npm client, from an origin of its own, and returns its address. handle
-// has other paths than the page's.
-func startApplication(t *testing.T, handle map[string]http.HandlerFunc) string {
+// startApplication serves the page that reads with the npm client, from an origin of its own, and returns its address. token,
+// unless nil, answers /token.
+func startApplication(t *testing.T, token http.HandlerFunc) string {
 	t.Helper()
 	client, err := clientBuild()
 	require.NoError(t, err)
@@ -47,8 +47,8 @@ func startApplication(t *testing.T, handle map[string]http.HandlerFunc) string {
 	})
 	mux.HandleFunc("/tabpage.mjs", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "tabpage.mjs") })
 	mux.Handle("/client/", http.StripPrefix("/client/", http.FileServerFS(os.DirFS(client))))
-	for path, h := range handle {
-		mux.HandleFunc(path, h)
+	if token != nil {
+		mux.HandleFunc("/token", token)
 	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -83,10 +83,10 @@ type browser struct {
 }
 
 type tabAnswer struct {
-	Number         int
-	Tab, Complaint string
-	Value          json.RawMessage
-	Error          string
+	Number    int
+	Value     json.RawMessage
+	Error     string
+	Complaint string
 }
 
 // startBrowser starts one; args are those of tabs.mjs.
@@ -202,10 +202,17 @@ func (t *tab) value(script string) (json.RawMessage, error) {
 func (t *tab) awaitValue(script, text string) {
 	t.t.Helper()
 	var got string
+	var err error
+	defer func() {
+		if got != text {
+			t.t.Logf("tab %s: %s is %q and not %q; the last look: %v", t.name, script, got, text, err)
+		}
+	}()
 	require.Eventually(t.t, func() bool {
-		value, err := t.value(script)
+		var value json.RawMessage
+		value, err = t.value(script)
 		return err == nil && json.Unmarshal(value, &got) == nil && got == text
-	}, patience, glance, "%s is not %q", script, text)
+	}, patience, glance)
 }
 
 // awaitText waits until the page shows a text where a selector says.

@@ -1,13 +1,9 @@
 package client_test
 
 import (
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,74 +12,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pushstream/pushstream/internal/testutil/wirecorpus"
 	"github.com/pushstream/pushstream/pkg/client"
 )
 
-// The format of the corpus is described beside it.
-
-type text string
-
-func (x *text) UnmarshalJSON(b []byte) error {
-	var whole string
-	if json.Unmarshal(b, &whole) == nil {
-		*x = text(whole)
-		return nil
-	}
-	var parts []json.RawMessage
-	if err := json.Unmarshal(b, &parts); err != nil {
-		return err
-	}
-	var joined strings.Builder
-	for _, raw := range parts {
-		if json.Unmarshal(raw, &whole) == nil {
-			joined.WriteString(whole)
-			continue
-		}
-		var part struct {
-			Hex    string `json:"hex"`
-			Repeat string `json:"repeat"`
-			Times  int    `json:"times"`
-		}
-		if err := json.Unmarshal(raw, &part); err != nil {
-			return err
-		}
-		b, err := hex.DecodeString(part.Hex)
-		if err != nil {
-			return err
-		}
-		joined.Write(b)
-		joined.WriteString(strings.Repeat(part.Repeat, part.Times))
-	}
-	*x = text(joined.String())
-	return nil
-}
-
-type message struct {
-	ID   string `json:"id"`
-	Type string `json:"type"`
-	Data text   `json:"data"`
-}
-
-type decodeCase struct {
-	Name        string    `json:"name"`
-	Resume      string    `json:"resume"`
-	Limit       *int      `json:"limit"`
-	Stream      text      `json:"stream"`
-	Messages    []message `json:"messages"`
-	LastEventID string    `json:"last_event_id"`
-	RetryMS     *int64    `json:"retry_ms"`
-	Error       string    `json:"error"`
-}
-
 func TestCorpus(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "sse", "decode.json"))
-	require.NoError(t, err)
-	var cases []decodeCase
-	require.NoError(t, json.Unmarshal(b, &cases))
+	cases := wirecorpus.Read[wirecorpus.DecodeCase](t, "../../testdata/sse/decode.json")
 	require.Greater(t, len(cases), 50)
 	for _, c := range cases {
 		// Control blocks are for the client itself; those of the corpus neither fail nor tell a gap.
-		c.Messages = slices.DeleteFunc(c.Messages, func(m message) bool { return strings.HasPrefix(m.Type, "pushstream.") })
+		c.Messages = slices.DeleteFunc(c.Messages, func(m wirecorpus.Message) bool { return strings.HasPrefix(m.Type, "pushstream.") })
 		for _, size := range []int{max(1, len(c.Stream)), 1, 2} {
 			t.Run(fmt.Sprintf("%s/in chunks of %d", c.Name, size), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { runCase(t, c, size) })
@@ -92,7 +30,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-func runCase(t *testing.T, c decodeCase, size int) {
+func runCase(t *testing.T, c wirecorpus.DecodeCase, size int) {
 	t.Helper()
 	var chunks []string
 	for chunk := range slices.Chunk([]byte(c.Stream), size) {
@@ -106,11 +44,11 @@ func runCase(t *testing.T, c decodeCase, size int) {
 		}
 	}), client.Subscription{Form: client.FormPlain, LastEventID: c.Resume, OnState: told.add})
 
-	messages := []message{}
+	messages := []wirecorpus.Message{}
 	var err error
 	for e, end := range stream.Events() {
 		if err = end; end == nil {
-			messages = append(messages, message{"", e.Type, text(e.Data)})
+			messages = append(messages, wirecorpus.Message{Type: e.Type, Data: wirecorpus.Text(e.Data)})
 		}
 	}
 	require.Len(t, messages, len(c.Messages))
@@ -152,10 +90,7 @@ func cursorOf(t *testing.T, r *http.Request) string {
 
 // Ids that come with each message are what a Stream would go on with, there and then.
 func TestCorpusIDs(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "sse", "decode.json"))
-	require.NoError(t, err)
-	var cases []decodeCase
-	require.NoError(t, json.Unmarshal(b, &cases))
+	cases := wirecorpus.Read[wirecorpus.DecodeCase](t, "../../testdata/sse/decode.json")
 	for _, c := range cases {
 		if len(c.Messages) == 0 || c.Name == "what a node writes" {
 			continue

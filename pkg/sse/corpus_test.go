@@ -1,95 +1,26 @@
 package sse_test
 
 import (
-	"bytes"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pushstream/pushstream/internal/testutil/wirecorpus"
 	"github.com/pushstream/pushstream/pkg/event"
 	"github.com/pushstream/pushstream/pkg/sse"
 )
 
-// The format of the corpus is described beside it.
-
-type text string
-
-func (x *text) UnmarshalJSON(b []byte) error {
-	var whole string
-	if json.Unmarshal(b, &whole) == nil {
-		*x = text(whole)
-		return nil
-	}
-	var parts []json.RawMessage
-	if err := json.Unmarshal(b, &parts); err != nil {
-		return err
-	}
-	var joined strings.Builder
-	for _, raw := range parts {
-		var part struct {
-			Hex    string `json:"hex"`
-			Repeat string `json:"repeat"`
-			Times  int    `json:"times"`
-		}
-		if json.Unmarshal(raw, &whole) == nil {
-			joined.WriteString(whole)
-			continue
-		}
-		if err := strict(raw, &part); err != nil {
-			return err
-		}
-		b, err := hex.DecodeString(part.Hex)
-		if err != nil {
-			return err
-		}
-		joined.Write(b)
-		joined.WriteString(strings.Repeat(part.Repeat, part.Times))
-	}
-	*x = text(joined.String())
-	return nil
-}
-
-// strict refuses unknown keys: a misspelt one would make a case say less than it seems to.
-func strict(b []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	return d.Decode(v)
-}
-
-type decodeCase struct {
-	Name        string  `json:"name"`
-	Resume      string  `json:"resume"`
-	Limit       *int    `json:"limit"`
-	Stream      text    `json:"stream"`
-	Messages    []heard `json:"messages"`
-	LastEventID string  `json:"last_event_id"`
-	RetryMS     *int64  `json:"retry_ms"`
-	Error       string  `json:"error"`
-}
-
-// heard is what a script sees of a message.
-type heard struct {
-	ID   string `json:"id"`
-	Type string `json:"type"`
-	Data text   `json:"data"`
-}
-
 type encodeCase struct {
-	Name    string       `json:"name"`
-	Message *messageCase `json:"message"`
-	Refused bool         `json:"refused"`
-	Block   text         `json:"block"`
-	Frame   *frameCase   `json:"frame"`
-	Hello   *helloCase   `json:"hello"`
+	Name    string          `json:"name"`
+	Message *messageCase    `json:"message"`
+	Refused bool            `json:"refused"`
+	Block   wirecorpus.Text `json:"block"`
+	Frame   *frameCase      `json:"frame"`
+	Hello   *helloCase      `json:"hello"`
 	Gap     *struct {
 		Cursor  string          `json:"cursor"`
 		Targets []string        `json:"targets"`
@@ -101,8 +32,8 @@ type encodeCase struct {
 		Reason      string `json:"reason"`
 		ReconnectMS int64  `json:"reconnect_ms"`
 	} `json:"bye"`
-	Plain    text `json:"plain"`
-	Envelope text `json:"envelope"`
+	Plain    wirecorpus.Text `json:"plain"`
+	Envelope wirecorpus.Text `json:"envelope"`
 }
 
 type messageCase struct {
@@ -136,19 +67,9 @@ type cursorCase struct {
 	Cursor string `json:"cursor"`
 }
 
-func corpus[C any](t *testing.T, file string) []C {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "sse", file))
-	require.NoError(t, err)
-	var cases []C
-	require.NoError(t, strict(b, &cases))
-	require.NotEmpty(t, cases)
-	return cases
-}
-
 func TestCorpusDecode(t *testing.T) {
 	t.Parallel()
-	cases := corpus[decodeCase](t, "decode.json")
+	cases := wirecorpus.Read[wirecorpus.DecodeCase](t, "../../testdata/sse/decode.json")
 	names := map[string]bool{}
 	for _, c := range cases {
 		require.False(t, names[c.Name], c.Name)
@@ -162,11 +83,11 @@ func TestCorpusDecode(t *testing.T) {
 				}
 				decoder := sse.NewDecoder(limit)
 				decoder.Reset(c.Resume)
-				messages := []heard{}
+				messages := []wirecorpus.Message{}
 				var err error
 				for chunk := range slices.Chunk([]byte(c.Stream), size) {
 					err = decoder.Feed(chunk, func(m sse.Message) error {
-						messages = append(messages, heard{m.ID, m.Type, text(m.Data)})
+						messages = append(messages, wirecorpus.Message{ID: m.ID, Type: m.Type, Data: wirecorpus.Text(m.Data)})
 						return nil
 					})
 				}
@@ -190,7 +111,7 @@ func TestCorpusDecode(t *testing.T) {
 
 func TestCorpusEncode(t *testing.T) {
 	t.Parallel()
-	for _, c := range corpus[encodeCase](t, "encode.json") {
+	for _, c := range wirecorpus.Read[encodeCase](t, "../../testdata/sse/encode.json") {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			if c.Message != nil {
@@ -199,7 +120,7 @@ func TestCorpusEncode(t *testing.T) {
 			}
 			require.Equal(t, string(c.Plain), string(encodeForm(t, c, false)))
 			require.Equal(t, string(c.Envelope), string(encodeForm(t, c, true)))
-			for _, block := range []text{c.Plain, c.Envelope} {
+			for _, block := range []wirecorpus.Text{c.Plain, c.Envelope} {
 				require.Len(t, decodeAll(t, string(block)), 1, "it is one block to a reader")
 			}
 		})

@@ -112,9 +112,10 @@ export class PushStream<Events extends object = Record<string, unknown>> extends
     const { url: address, storageKey = 'pushstream' } = this.#options;
     let url: URL;
     try {
+      if (!address) throw new TypeError('there is none'); // it would be a page beside this one, called undefined
       url = new URL(address, globalThis.location?.href);
     } catch (cause) {
-      return this.#stop(new PushStreamError('invalid_url', `${cause}`, false, null, cause));
+      return this.#stop(new PushStreamError('invalid_url', `url ${address}: ${cause}`, false, null, cause));
     }
     if (this.#cursor.use(`${storageKey}:${url.href} ${[...this.topics].sort().join(' ')}`)) this.#resumed = 'storage';
     this.#connection = this.link(url);

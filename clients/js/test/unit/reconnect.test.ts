@@ -55,10 +55,11 @@ describe('connecting', () => {
     expect(FakeEventSource.all).toHaveLength(3);
   });
 
-  it('says so where the URL is none', async () => {
-    const { stream, errors } = await connected({ url: 'http://[' });
+  it.each(['http://[', '', undefined as unknown as string])('says so where the URL is none: %s', async (url) => {
+    const { stream, errors } = await connected({ url });
     expect(stream.status).toBe('closed');
     expect(errors.map((e) => e.code)).toEqual(['invalid_url']);
+    expect(errors[0]?.message).toContain(`url ${url}: TypeError`);
     expect(FakeEventSource.all).toHaveLength(0);
   });
 });
