@@ -12,14 +12,19 @@ import (
 )
 
 func redisFaults() []fault {
-	killed := within(kept, "always", "everysec", "links", "nginx", "haproxy")
-	killed["memory"] = told
+	// With everysec, Redis holds back what comes while its disk is not done with what came before.
+	killed := within(told, "everysec", "memory", "links", "nginx", "haproxy")
+	killed["always"] = kept
 	return []fault{
 		{
 			name: "Redis frozen", does: "SIGSTOP to Redis: connections stay, and nobody answers; then SIGCONT",
 			in: within(kept, "always", "everysec", "memory", "links", "nginx", "haproxy"), lasts: 4 * time.Second, harm: freezeRedis,
 		},
 		{name: "Redis killed", does: "SIGKILL to Redis, which is started again a second later", in: killed, lasts: time.Second, harm: killRedis},
+		{
+			name: "Redis killed, with a slow disk", does: "SIGKILL to Redis while it holds back what its disk has no time for; it is started again a second later",
+			in: within(told, "everysec, slow disk"), lasts: time.Second, harm: killSlowRedis,
+		},
 		{name: "FLUSHALL", does: "all keys are deleted", in: within(told, "always", "memory", "links", "nginx", "haproxy"), harm: flushRedis},
 		{name: "functions removed", does: "FUNCTION FLUSH: the library of the nodes is gone", in: everywhere(), harm: flushFunctions},
 		{
@@ -49,6 +54,18 @@ func killRedis(w *world, s step) harmed {
 	server.Restart()
 	h := harmed{since: w.Now()}
 	h.evidence = evidence(w.awaitGrowth(doubts), "%d relays in doubt, %d publishes failed", refused())
+	return h
+}
+
+func killSlowRedis(w *world, s step) harmed {
+	server, heldBack := w.store.server(), 0
+	require.Eventually(w.t, func() bool {
+		persistence := infoOf(w, server, "persistence")
+		heldBack = figure(w, persistence, "aof_buffer_length:")
+		return figure(w, persistence, "aof_pending_bio_fsync:") > 0 && heldBack > 4<<10 // more than one turn of its loop
+	}, patience, time.Millisecond, "the disk is not slow")
+	h := killRedis(w, s)
+	h.evidence += fmt.Sprintf(", %d bytes held back", heldBack)
 	return h
 }
 
@@ -179,11 +196,16 @@ func infoOf(w *world, server *redistest.Server, section string) string {
 }
 
 // functionCalls returns how many functions a server has executed.
-func functionCalls(w *world, server *redistest.Server) (n int) {
-	_, after, found := strings.Cut(infoOf(w, server, "commandstats"), "cmdstat_fcall:calls=")
-	require.True(w.t, found)
-	_, err := fmt.Sscan(strings.Split(after, ",")[0], &n)
-	require.NoError(w.t, err)
+func functionCalls(w *world, server *redistest.Server) int {
+	return figure(w, infoOf(w, server, "commandstats"), "cmdstat_fcall:calls=")
+}
+
+// figure returns the number that follows a name in what a server says of itself.
+func figure(w *world, info, name string) (n int) {
+	_, after, found := strings.Cut(info, name)
+	require.True(w.t, found, name)
+	_, err := fmt.Sscanf(after, "%d", &n)
+	require.NoError(w.t, err, name)
 	return n
 }
 

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pushstream/pushstream/internal/redistest"
 )
@@ -39,6 +40,7 @@ func settings() []setting {
 		{name: "embedded", nodes: 1, store: func(*testing.T) *store { return new(store) }},
 		{name: "always", nodes: 3, store: standalone(append(memory[:1:1], durable...)...)},
 		{name: "everysec", nodes: 3, store: standalone(lasting...)},
+		{name: "everysec, slow disk", nodes: 3, store: onSlowDisk(lasting...)},
 		{name: "memory", nodes: 3, store: standalone(memory...)},
 		{name: "short logs", nodes: 3, store: standalone(lasting...), args: []string{"--retention-length", "150"}},
 		{name: "links", nodes: 3, store: linked(lasting...)},
@@ -62,6 +64,19 @@ func standalone(directives ...string) func(*testing.T) *store {
 		t.Helper()
 		server := redistest.Start(t, directives...)
 		return &store{url: func(int) string { return server.URL() }, server: func() *redistest.Server { return server }}
+	}
+}
+
+// onSlowDisk has Redis wait for its disk most of the time.
+func onSlowDisk(directives ...string) func(*testing.T) *store {
+	return func(t *testing.T) *store {
+		t.Helper()
+		s := standalone(directives...)(t)
+		server := s.server()
+		server.Kill()
+		server.SlowDisk(1900 * time.Millisecond) // Redis holds back for two seconds at most
+		server.Restart()
+		return s
 	}
 }
 

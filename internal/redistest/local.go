@@ -33,8 +33,8 @@ var errPortInUse = errors.New("port in use")
 // local is a server that runs as a process of this machine. It is not safe for concurrent use.
 type local struct {
 	program string
-	args    []string // behind the configuration file
-	env     []string // beside that of the test
+	args    []string           // behind the configuration file
+	preload map[string]preload // by name
 	dir     string
 	host    *Host // nil if it runs where the test does
 	port    int
@@ -123,7 +123,7 @@ func (l *local) command() (cmd *exec.Cmd) {
 	} else {
 		cmd = l.host.command(l.program, args...)
 	}
-	cmd.Dir, cmd.Env = l.dir, append(os.Environ(), l.env...)
+	cmd.Dir, cmd.Env = l.dir, append(os.Environ(), environment(l.preload)...)
 	return cmd
 }
 
