@@ -1,5 +1,5 @@
 // Package redistest starts real Redis servers for tests and does harm to them on request: it kills, freezes, restarts and
-// demotes them, moves their slots, shifts their clocks, and cuts the links to them.
+// demotes them, moves their slots, shifts their clocks, slows their disks, and cuts the links to them.
 //
 // A server is a process of this machine on a loopback port, in a folder that goes with the test. A process comes before a
 // container, because it is there in 10 ms, where a container takes seconds, and because harm is a signal to it.
