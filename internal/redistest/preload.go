@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -13,10 +14,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+//go:embed preload/clock.c
+var clockSource string
+
+//go:embed preload/disk.c
+var diskSource string
+
 // preload is a library that stands between a server and a function of its machine.
 type preload struct {
 	library  string // its path
 	variable string // what it reads from the environment, with the value
+}
+
+// ShiftClock puts the server's wall clock ahead of that of the machine, or behind it if by is negative, from its next start
+// on; 0 puts it right again. Its monotonic clock, by which it measures how long things take, stays right.
+func (s *Server) ShiftClock(by time.Duration) {
+	s.t.Helper()
+	s.change("clock", clockSource, "PUSHSTREAM_TEST_CLOCK_SHIFT", by)
+}
+
+// SlowDisk has the server's disk take that much longer to store what was written, from its next start on; 0 makes it as fast
+// as it is. With appendfsync everysec, the server holds back what comes in the meantime, as it does on a disk that is busy.
+func (s *Server) SlowDisk(by time.Duration) {
+	s.t.Helper()
+	s.change("disk", diskSource, "PUSHSTREAM_TEST_DISK_DELAY", by)
 }
 
 // change has the server run with a library from its next start on, which is told how much to change; 0 takes it away.
