@@ -133,12 +133,18 @@ func (s *Server) try(args ...any) (answer any, err error) {
 // RunID returns the id that the server has given itself at its last start.
 func (s *Server) RunID() string {
 	s.t.Helper()
-	id, err := s.info("server", "run_id")
-	require.NoError(s.t, err)
-	return id
+	return s.Info("server", "run_id")
 }
 
-// info returns a field of INFO; the empty string if there is no such field.
+// Info returns a field of what the server says of itself (INFO); the empty string if there is no such field.
+func (s *Server) Info(section, field string) string {
+	s.t.Helper()
+	value, err := s.info(section, field)
+	require.NoError(s.t, err)
+	return value
+}
+
+// info is Info for a server that may be down.
 func (s *Server) info(section, field string) (string, error) {
 	answer, err := s.try("INFO", section)
 	if err != nil {
